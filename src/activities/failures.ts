@@ -1,0 +1,31 @@
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { type FailureType, failureTypes } from '../core/failures.ts';
+import { ServiceError, type ServiceErrorKind } from '../services/errors.ts';
+import { CorruptArtifact } from '../services/store/store.ts';
+
+const typeOfKind: Record<ServiceErrorKind, FailureType> = {
+  retryable: 'ServiceUnavailable',
+  ambiguous: 'ServiceUnavailable',
+  paused: 'ServiceUnavailable',
+  lost: 'ServiceLostState',
+  fatal: 'ServiceRefused',
+};
+
+export function failure(type: FailureType, message: string, ...details: unknown[]): ApplicationFailure {
+  return ApplicationFailure.create({ type, message, nonRetryable: !failureTypes[type].retry, details });
+}
+
+/** Any error as the failure that Temporal should see; unknown ones stay what they are and are retried. */
+export function toFailure(error: unknown): unknown {
+  if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
+  if (error instanceof CorruptArtifact) return failure('CorruptArtifact', error.message);
+  if (!(error instanceof ServiceError)) return error;
+  const type = typeOfKind[error.kind];
+  return ApplicationFailure.create({
+    type,
+    message: error.message,
+    nonRetryable: !failureTypes[type].retry,
+    details: [{ service: error.service, status: error.status ?? null }],
+    ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: error.retryAfterMs }),
+  });
+}

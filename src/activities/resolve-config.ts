@@ -1,0 +1,120 @@
+import { readFile } from 'node:fs/promises';
+import { buildPlan } from '../config/build-plan.ts';
+import { type ConfigProblem, parseRunConfig } from '../config/parse.ts';
+import { artifactNames, type Plan } from '../config/plan.ts';
+import type { ProblemSource, RunConfig } from '../config/schema.ts';
+import { sha256Hex } from '../core/key.ts';
+import { type Json, type Problem, ProblemRowError } from '../core/problem.ts';
+import { deriveSeed } from '../core/seed.ts';
+import { getTask } from '../core/tasks/index.ts';
+import { attempt } from './boundary.ts';
+import type { ActivityDeps } from './deps.ts';
+import { failure } from './failures.ts';
+
+export interface ResolveConfigInput {
+  /** What the person sent, unchecked. */
+  config: unknown;
+  /** Names the run where the configuration does not. */
+  workflowId: string;
+}
+
+export function createResolveConfigActivity(deps: ActivityDeps) {
+  return {
+    /**
+     * Checks a configuration, writes its defaults out, stores its problem sets and computes every stage's content key.
+     * @throws InvalidConfig with all problems, each with path or file and line; nothing is started.
+     */
+    resolveConfig: (input: ResolveConfigInput): Promise<Plan> =>
+      attempt(async () => {
+        const parsed = parseRunConfig(input.config);
+        if ('problems' in parsed) throw invalidConfig(parsed.problems);
+        const { config } = parsed;
+        const run = config.run ?? runNameOf(input.workflowId);
+        const renderer = deps.services(config.policy).renderer();
+
+        const problems: ConfigProblem[] = [];
+        const load = async (path: string, source: ProblemSource) => {
+          const rows = await readProblems(path, source, config, problems);
+          return deps.store.putLines(artifactNames.problems(sha256Hex(JSON.stringify(rows))), rows);
+        };
+        const searchProblems = await load('search.problems', config.search.problems);
+        const rlPrompts = config.rl.prompts === null ? null : await load('rl.prompts', config.rl.prompts);
+        const benchmarks = [];
+        for (const [name, source] of Object.entries(config.evaluate.benchmarks)) {
+          benchmarks.push({ name, problems: await load(`evaluate.benchmarks.${name}`, source) });
+        }
+        if (problems.length > 0) throw invalidConfig(problems);
+
+        const resolved = { ...config, run };
+        const text = JSON.stringify(resolved);
+        return buildPlan(config, {
+          run,
+          config: await deps.store.putJson(artifactNames.config(run, sha256Hex(text)), resolved),
+          taskVersion: getTask(config.task.name).version,
+          rendererHash: renderer.hash,
+          searchProblems,
+          rlPrompts,
+          benchmarks,
+        });
+      }),
+  };
+}
+
+function invalidConfig(problems: ConfigProblem[]) {
+  const lines = problems.map(({ path, message }) => `  ${path}: ${message}`);
+  return failure('InvalidConfig', `the configuration has ${problems.length} problem(s):\n${lines.join('\n')}`, problems);
+}
+
+/** `astro/demo` and `astro/demo/search` name the run `demo`; any other id is made safe. */
+function runNameOf(workflowId: string): string {
+  const name = workflowId.startsWith('astro/') ? (workflowId.split('/')[1] ?? '') : workflowId;
+  const safe = name.toLowerCase().replace(/[^a-z0-9._-]+/g, '-').replace(/^[^a-z0-9]+/, '');
+  return safe.slice(0, 40) || 'run';
+}
+
+/** Reads or generates one problem set; adds to `problems` instead of throwing, so that all are reported at once. */
+async function readProblems(
+  path: string,
+  source: ProblemSource,
+  config: RunConfig,
+  problems: ConfigProblem[],
+): Promise<Problem[]> {
+  const task = getTask(config.task.name);
+  if ('split' in source) {
+    try {
+      const { name: _name, ...options } = config.task;
+      const seed = deriveSeed(config.seed, 'problems', path, source.split);
+      return task.generate({ split: source.split, count: source.count, seed, options });
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      problems.push({ path, message: error.message });
+      return [];
+    }
+  }
+  let text: string;
+  try {
+    text = await readFile(source.file, 'utf8');
+  } catch (error) {
+    problems.push({ path: `${path}.file`, message: `cannot read ${source.file}: ${(error as Error).message}` });
+    return [];
+  }
+  const rows: Problem[] = [];
+  const firstLineOf = new Map<string, number>();
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue;
+    if (source.limit !== undefined && rows.length >= source.limit) break;
+    const at = `${source.file}:${index + 1}`;
+    try {
+      const problem = task.parseRow(JSON.parse(line) as Json);
+      const earlier = firstLineOf.get(problem.id);
+      if (earlier !== undefined) problems.push({ path: at, message: `id "${problem.id}" stands on line ${earlier} too` });
+      firstLineOf.set(problem.id, index + 1);
+      rows.push(problem);
+    } catch (error) {
+      if (!(error instanceof ProblemRowError) && !(error instanceof SyntaxError)) throw error;
+      problems.push({ path: at, message: error.message });
+    }
+  }
+  if (rows.length === 0) problems.push({ path: `${path}.file`, message: `${source.file} holds no problem` });
+  return rows;
+}

@@ -1,0 +1,129 @@
+import type { ArtifactRef } from '../core/artifact.ts';
+import { contentKey } from '../core/key.ts';
+import type { Json } from '../core/problem.ts';
+import type { EvaluatePlan, LinearizePlan, Plan, RlPlan, SearchPlan, SftPlan, StageContext } from './plan.ts';
+import type { Arm, RunConfig } from './schema.ts';
+
+/** What `resolveConfig` looked up outside the configuration. */
+export interface PlanInputs {
+  run: string;
+  config: ArtifactRef;
+  taskVersion: number;
+  /** Vocabulary and template of the policy. */
+  rendererHash: string;
+  searchProblems: ArtifactRef;
+  /** Null: RL trains on the searched problems. */
+  rlPrompts: ArtifactRef | null;
+  benchmarks: { name: string; problems: ArtifactRef }[];
+}
+
+/**
+ * The plan of a run. Content keys hash what determines a stage's result (parameters, the policy's identity, the task's
+ * version, its inputs' hashes) and never dials such as concurrency or addresses, so equal keys mean equal results.
+ */
+export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
+  const { seed, salt, task, policy } = config;
+  const identity = {
+    task: { ...task, version: inputs.taskVersion },
+    base: policy.base,
+    revision: policy.revision,
+    renderer: inputs.rendererHash,
+    services: [policy.sampler.kind, policy.trainer.kind],
+    seed,
+    salt,
+  };
+  const key = (stage: string, content: unknown) => contentKey({ stage, identity, content } as unknown as Json);
+  const context = (stageKey: string): StageContext => ({ run: inputs.run, key: stageKey, seed, task, policy });
+
+  const {
+    problems: _problems,
+    concurrency: _concurrency,
+    shards: _shards,
+    pageSize: _pageSize,
+    roundsPerActivity: _roundsPerActivity,
+    ...searchContent
+  } = config.search;
+  const search: SearchPlan = {
+    ...context(key('search', searchContent)),
+    params: config.search,
+    problems: inputs.searchProblems,
+  };
+
+  const linearize: LinearizePlan = {
+    ...context(key('linearize', [search.key, search.problems.sha256, config.linearize])),
+    params: config.linearize,
+    search,
+  };
+
+  const sftPlan = (arm: Arm): SftPlan => {
+    const params = { ...config.sft[arm], stepsPerChunk: config.sft.stepsPerChunk, adam: config.sft.adam };
+    const { stepsPerChunk: _stepsPerChunk, ...content } = params;
+    return { ...context(key('sft', [arm, linearize.key, content])), arm, params, linearizeKey: linearize.key };
+  };
+  const sft = { search: sftPlan('search'), direct: sftPlan('direct') };
+
+  const rlPlan = (arm: Arm, matchTokensOfKey: string | null): RlPlan => {
+    const { adam, guards, difficulty, iterationsPerRun } = config.rl;
+    const prompts = inputs.rlPrompts;
+    const content = [
+      arm,
+      sft[arm].key,
+      prompts?.sha256 ?? [search.key, search.problems.sha256, difficulty],
+      config.rl[arm],
+      adam,
+      guards,
+      matchTokensOfKey,
+    ];
+    return {
+      ...context(key('rl', content)),
+      arm,
+      params: { ...config.rl[arm], adam, guards, difficulty, iterationsPerRun },
+      prompts,
+      searchKey: search.key,
+      sftKey: sft[arm].key,
+      matchTokensOfKey,
+    };
+  };
+  const rl = {} as Record<Arm, RlPlan>;
+  // An arm that matches another's tokens needs that arm's key first; parseRunConfig rules out cycles.
+  for (const arm of armOrder(config, ['search', 'direct'])) {
+    const other = config.rl[arm].matchTokensOf;
+    rl[arm] = rlPlan(arm, other === null ? null : rl[other].key);
+  }
+
+  return {
+    schema: 'astroflow.plan/1',
+    run: inputs.run,
+    seed,
+    arms: armOrder(config, config.arms),
+    config: inputs.config,
+    search,
+    linearize,
+    sft,
+    rl,
+    evaluate: evaluatePlan(),
+  };
+
+  function evaluatePlan(): EvaluatePlan {
+    const { benchmarks: _benchmarks, concurrency: _c, bootstrapSamples: _b, ...protocol } = config.evaluate;
+    const { benchmarks: _sources, ...params } = config.evaluate;
+    const checkpoints: EvaluatePlan['checkpoints'] = [{ name: 'base', stage: null, stageKey: null }];
+    for (const arm of config.arms) {
+      checkpoints.push({ name: `${arm}-sft`, stage: 'sft', stageKey: sft[arm].key });
+      if (config.rl[arm].iterations > 0) checkpoints.push({ name: `${arm}-rl`, stage: 'rl', stageKey: rl[arm].key });
+    }
+    return {
+      ...context(key('evaluate', [inputs.benchmarks.map((b) => [b.name, b.problems.sha256]), protocol])),
+      params,
+      benchmarks: inputs.benchmarks,
+      checkpoints,
+    };
+  }
+}
+
+/** Arms in an order in which a matched arm comes before the one that matches it. */
+function armOrder(config: RunConfig, arms: readonly Arm[]): Arm[] {
+  return [...arms].sort(
+    (a, b) => Number(config.rl[a].matchTokensOf !== null) - Number(config.rl[b].matchTokensOf !== null),
+  );
+}

@@ -1,0 +1,87 @@
+import type { ArtifactRef } from '../core/artifact.ts';
+import type { Arm, PolicyConfig, RunConfig } from './schema.ts';
+
+/**
+ * What `resolveConfig` makes of a configuration: defaults written out, problem sets stored, content keys computed.
+ * Every stage gets its own slice and nothing else, small enough to be the input of each of its children.
+ */
+export interface Plan {
+  schema: 'astroflow.plan/1';
+  run: string;
+  seed: number;
+  arms: Arm[];
+  /** The resolved configuration, stored under the run. */
+  config: ArtifactRef;
+  search: SearchPlan;
+  linearize: LinearizePlan;
+  sft: Record<Arm, SftPlan>;
+  rl: Record<Arm, RlPlan>;
+  evaluate: EvaluatePlan;
+}
+
+/** What every stage that talks to the model needs. */
+export interface StageContext {
+  run: string;
+  /** Content key: equal keys mean equal results. First folder under `artifacts/<stage>/` and prefix of call ids. */
+  key: string;
+  seed: number;
+  task: RunConfig['task'];
+  policy: PolicyConfig;
+}
+
+export interface SearchPlan extends StageContext {
+  params: RunConfig['search'];
+  problems: ArtifactRef;
+}
+
+export interface LinearizePlan extends StageContext {
+  params: RunConfig['linearize'];
+  search: SearchPlan;
+}
+
+export interface SftPlan extends StageContext {
+  arm: Arm;
+  params: RunConfig['sft'][Arm] & { stepsPerChunk: number; adam: RunConfig['sft']['adam'] };
+  linearizeKey: string;
+}
+
+export interface RlPlan extends StageContext {
+  arm: Arm;
+  params: RunConfig['rl'][Arm] & Pick<RunConfig['rl'], 'adam' | 'guards' | 'iterationsPerRun' | 'difficulty'>;
+  /** Problems of its own, or null: the searched ones inside the difficulty band. */
+  prompts: ArtifactRef | null;
+  searchKey: string;
+  sftKey: string;
+  /** Key of the arm's RL whose sampled tokens bound this one's. */
+  matchTokensOfKey: string | null;
+}
+
+export interface EvaluatePlan extends StageContext {
+  params: Omit<RunConfig['evaluate'], 'benchmarks'>;
+  benchmarks: { name: string; problems: ArtifactRef }[];
+  /** Checkpoints to score, in this order, and the stage key whose result names them (null: the base). */
+  checkpoints: { name: string; stage: 'sft' | 'rl' | null; stageKey: string | null }[];
+}
+
+/** Artifact names that more than one stage must agree on. */
+export const artifactNames = {
+  problems: (sha: string) => `problems/${sha}.jsonl`,
+  searchRound: (key: string, slug: string, round: number) =>
+    `search/${key}/${slug}/round-${String(round).padStart(4, '0')}.json`,
+  searchTree: (key: string, slug: string) => `search/${key}/${slug}/tree.json`,
+  searchIndex: (key: string, problemsSha: string, shard: number) =>
+    `search/${key}/index-${problemsSha.slice(0, 12)}-${String(shard).padStart(2, '0')}.jsonl`,
+  rows: (key: string, arm: Arm) => `linearize/${key}/${arm}.jsonl`,
+  funnel: (key: string) => `linearize/${key}/funnel.json`,
+  sftStep: (key: string, step: number) => `sft/${key}/step-${String(step).padStart(5, '0')}.json`,
+  rlPrompts: (key: string) => `rl/${key}/prompts.jsonl`,
+  rollouts: (key: string, iteration: number) =>
+    `rl/${key}/iter-${String(iteration).padStart(4, '0')}/rollouts-00.jsonl`,
+  update: (key: string, iteration: number) => `rl/${key}/iter-${String(iteration).padStart(4, '0')}/update.json`,
+  /** A stage's summary: its presence means the stage is finished. */
+  result: (stage: 'search' | 'linearize' | 'sft' | 'rl' | 'evaluate', key: string) => `${stage}/${key}/result.json`,
+  answers: (key: string, checkpoint: string, benchmark: string, chunk: number) =>
+    `evaluate/${key}/${checkpoint}/${benchmark}-${String(chunk).padStart(3, '0')}.jsonl`,
+  config: (run: string, sha: string) => `runs/${run}/config-${sha.slice(0, 12)}.json`,
+  run: (run: string, file: 'summary.json' | 'report.md') => `runs/${run}/${file}`,
+};

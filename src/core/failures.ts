@@ -1,0 +1,26 @@
+/**
+ * Failure types as they appear in histories and in the UI, and what happens to each. Activities throw them at their
+ * boundary (`src/activities/failures.ts`); retry policies name the ones that are never retried.
+ */
+export const failureTypes = {
+  /** The configuration or a data file is wrong; details list every problem. Nothing was started. */
+  InvalidConfig: { retry: false },
+  /** A stage was started alone before the stage it needs; the message says which to run. */
+  MissingInput: { retry: false },
+  /** The service refuses the request; sending it again cannot help. */
+  ServiceRefused: { retry: false },
+  /** An artifact's bytes do not match their hash. */
+  CorruptArtifact: { retry: false },
+  /** A training guard tripped: reward, entropy or log-prob gap. */
+  TrainingCollapsed: { retry: false },
+  /** Unreachable, overloaded or broken for now. */
+  ServiceUnavailable: { retry: true },
+  /** The service lost a model or promise; the retry restores from the last checkpoint. */
+  ServiceLostState: { retry: true },
+} as const;
+
+export type FailureType = keyof typeof failureTypes;
+
+export const nonRetryableFailureTypes: FailureType[] = (Object.keys(failureTypes) as FailureType[]).filter(
+  (type) => !failureTypes[type].retry,
+);

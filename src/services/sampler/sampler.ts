@@ -1,0 +1,47 @@
+/** The two ways a completion ends: a stop string or the end-of-text token, or the token limit. */
+export type StopReason = 'stop' | 'length';
+
+export interface SampleRequest {
+  /** Deterministic id of the call, sent to the service as a header: `<stage key>/<problem>/<round>/<ask>`. */
+  callId: string;
+  /** Attempt number of the calling activity, from 1. */
+  attempt: number;
+  /** The policy version: a checkpoint's `samplerModel`. */
+  model: string;
+  /** Token ids, one list per prompt; all prompts share the parameters below. */
+  prompts: number[][];
+  /** Samples per prompt. */
+  n: number;
+  maxTokens: number;
+  temperature: number;
+  /** Stop strings; the matched one is kept at the end of the completion. Empty: run to the end of the text. */
+  stops: string[];
+  /** 32-bit; with the prompt's index, the sample's index and the position it fixes all sampling noise. */
+  seed: number;
+  /** Whether log-probabilities of the sampled tokens are needed. */
+  logprobs: boolean;
+}
+
+export interface Completion {
+  tokens: number[];
+  /** Decoded by the service, without special tokens. */
+  text: string;
+  logprobs?: number[];
+  stopReason: StopReason;
+}
+
+export interface SampleResult {
+  /** `completions[i]` are the n samples of `prompts[i]`. */
+  completions: Completion[][];
+  promptTokens: number;
+  completionTokens: number;
+}
+
+/** What a model can be asked: whole batches of token-id prompts. Errors are `ServiceError`s. */
+export interface Sampler {
+  sample(request: SampleRequest, signal: AbortSignal): Promise<SampleResult>;
+  /** Confirms that a model name can be sampled from now. Rejects with `ServiceError` (`lost`) when it cannot. */
+  confirm(model: string, signal: AbortSignal): Promise<void>;
+  /** Tokens served for calls whose id starts with the prefix; null where the service keeps no journal. */
+  served(callPrefix: string, signal: AbortSignal): Promise<{ calls: number; tokens: number } | null>;
+}
