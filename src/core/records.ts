@@ -1,0 +1,127 @@
+import type { Verdict } from './problem.ts';
+
+/** The rows that stages store and later stages read. Each carries its schema, so that a file explains itself. */
+
+export type TrainingArm = 'search' | 'direct';
+
+/** One training text of fine-tuning, as JSON Lines in `linearize/<key>/<arm>.jsonl`. */
+export interface SftRow {
+  schema: 'astroflow.sft-row/1';
+  problemId: string;
+  family: string;
+  /** Which solution it is: a search row has backtracks, a direct row none. The search arm's data may hold both. */
+  arm: TrainingArm;
+  promptTokens: number[];
+  /** Ends with the end-of-text token. */
+  completionTokens: number[];
+  /** The completion for people, without special tokens. */
+  text: string;
+  /** k of the linearisation, and the markers counted in the text: the same number, or the row is rejected. */
+  plannedBacktracks: number;
+  backtracks: number;
+  /** Slug of the tree it was read from. */
+  tree: string;
+  /** Which model filled which role. */
+  roles: { policy: string; narrator: 'templates'; judge: 'task-rules' };
+}
+
+/** One sampled answer of reinforcement learning, with all that a later method could ask of it. */
+export interface RolloutRecord {
+  schema: 'astroflow.rollout/1';
+  arm: TrainingArm;
+  iteration: number;
+  problemId: string;
+  family: string;
+  /** Number of the group inside the iteration (one prompt, one group) and of the answer inside the group. */
+  group: number;
+  sample: number;
+  promptTokens: number[];
+  completionTokens: number[];
+  /** Log-probability of each completion token as the sampler drew it; as long as `completionTokens`. */
+  samplerLogprobs: number[];
+  text: string;
+  /** The sampler's model that answered: a published checkpoint. */
+  policyVersion: string;
+  sampling: { temperature: number; maxTokens: number; seed: number };
+  reward: number;
+  verdict: Verdict;
+  /** The task's version: the grader is part of it. */
+  graderVersion: number;
+  truncated: boolean;
+  callId: string;
+  /** Attempt of the activity that made the call, from 1. */
+  attempt: number;
+}
+
+/** One sampled answer of an evaluation. */
+export interface AnswerRecord {
+  schema: 'astroflow.answer/1';
+  problemId: string;
+  family: string;
+  benchmark: string;
+  /** Which of the problem's samples, from 0. */
+  sample: number;
+  /** The checkpoint's name in the run (`base`, `search-rl`) and the sampler's model that answered. */
+  checkpoint: string;
+  model: string;
+  text: string;
+  /** Completion tokens. */
+  tokens: number;
+  stopReason: 'stop' | 'length';
+  verdict: Verdict;
+  /** Equal classes are equal answers (maj@k); null when the text holds no answer. */
+  answerClass: string | null;
+  callId: string;
+  seed: number;
+}
+
+/** What one stage cost and when it ran. A reused stage costs this run nothing; its numbers are those of its making. */
+export interface StageUsage {
+  name: string;
+  arm?: TrainingArm;
+  seconds: number;
+  calls: number;
+  tokens: number;
+  /** Tokens that were served and that no stored result credits; null where the service keeps no journal. */
+  wastedTokens: number | null;
+  reused: boolean;
+  startedAtMs: number;
+  endedAtMs: number;
+}
+
+/** How many of the problems became training rows, and why the others did not. */
+export interface Funnel {
+  problems: number;
+  trees: number;
+  /** Trees with a right terminal. */
+  solved: number;
+  /** Trees that gave at least one row. */
+  valid: number;
+  searchRows: number;
+  directRows: number;
+  /** Reason to count. */
+  rejected: Record<string, number>;
+}
+
+/** One point of an arm's reinforcement-learning curve. */
+export interface RlIteration {
+  iteration: number;
+  meanReward: number;
+  /** Share of answers that are right and finished. */
+  passRate: number;
+  meanTokens: number;
+  /** Share of answers cut off at the token limit. */
+  truncated: number;
+  backtracksPerAnswer: number;
+  /** Groups whose rewards are all equal: they carry no gradient. */
+  zeroVarianceGroups: number;
+  groups: number;
+  /** Mean negative log-probability per sampled token. */
+  entropy: number;
+  /** Mean |log p(trainer) - log p(sampler)| per completion token; null when nothing was trained on. */
+  logprobGap: number | null;
+  /** The service's loss, summed over the iteration's steps; null when nothing was trained on. */
+  loss: number | null;
+  /** The policy that sampled. */
+  policyVersion: string;
+}
