@@ -1,0 +1,72 @@
+import { createRandom, deriveSeed } from '../../core/seed.ts';
+import type { ServiceError } from '../errors.ts';
+import type { Renderer } from '../renderer/renderer.ts';
+import type { Completion, SampleRequest, Sampler } from '../sampler/sampler.ts';
+import { continueCountdown } from './countdown-writer.ts';
+
+export interface ScriptedSamplerOptions {
+  renderer: Renderer;
+  /** Called before every request; what it returns is thrown instead of an answer. */
+  faults?: (request: SampleRequest) => ServiceError | undefined;
+}
+
+/** Most times that a model with "search" in its name goes back in one answer. */
+const SEARCH_RETRIES = 3;
+
+/** A token's log-probability, the same for sampler and trainer, so that the two never disagree. */
+export const scriptedLogprob = (token: number): number => -(0.05 + 0.15 * (token % 7));
+
+/**
+ * A sampler without a model, for tests: plausible Countdown text that depends only on the model's name, the prompt,
+ * the seed and the indices of prompt and sample. About one attempt in four is right; models whose name contains
+ * "search" may go back and try again. It keeps its journal in memory.
+ */
+export function scriptedSampler({ renderer, faults }: ScriptedSamplerOptions): Sampler {
+  const journal: { callId: string; tokens: number }[] = [];
+
+  function complete(request: SampleRequest, text: string, promptIndex: number, sample: number): Completion {
+    // At temperature 0 all samples are the most likely one.
+    const draw = request.temperature === 0 ? 'greedy' : sample;
+    const random = createRandom(deriveSeed('scripted', request.model, text, request.seed, promptIndex, draw));
+    const whole = continueCountdown(text, random, request.model.includes('search') ? SEARCH_RETRIES : 0);
+    const ends = request.stops.filter((stop) => whole.includes(stop)).map((stop) => whole.indexOf(stop) + stop.length);
+    const tokens =
+      ends.length > 0
+        ? renderer.encode(whole.slice(0, Math.min(...ends)))
+        : [...renderer.encode(whole), renderer.eosToken];
+    const kept = tokens.slice(0, request.maxTokens);
+    return {
+      tokens: kept,
+      text: renderer.decode(kept),
+      ...(request.logprobs ? { logprobs: kept.map(scriptedLogprob) } : {}),
+      stopReason: kept.length < tokens.length ? 'length' : 'stop',
+    };
+  }
+
+  return {
+    async sample(request, signal) {
+      signal.throwIfAborted();
+      const fault = faults?.(request);
+      if (fault) throw fault;
+      const completions = request.prompts.map((prompt, index) => {
+        const text = renderer.decode(prompt);
+        return Array.from({ length: request.n }, (_, sample) => complete(request, text, index, sample));
+      });
+      const completionTokens = completions.flat().reduce((sum, completion) => sum + completion.tokens.length, 0);
+      journal.push({ callId: request.callId, tokens: completionTokens });
+      return {
+        completions,
+        promptTokens: request.prompts.reduce((sum, prompt) => sum + prompt.length, 0),
+        completionTokens,
+      };
+    },
+    async confirm(_model, signal) {
+      signal.throwIfAborted();
+    },
+    async served(callPrefix, signal) {
+      signal.throwIfAborted();
+      const calls = journal.filter((call) => call.callId.startsWith(callPrefix));
+      return { calls: calls.length, tokens: calls.reduce((sum, call) => sum + call.tokens, 0) };
+    },
+  };
+}
