@@ -1,0 +1,96 @@
+// The one rule between the layers (docs: imports only point right), checked over every import in src/.
+// A line in the wrong room fails the lint with its file and line.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix, relative, resolve, sep } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+/**
+ * What a file of each room may import. `own`: rooms whose values it may use; `types`: rooms (or packages) of which only
+ * `import type` is allowed; `packages`: packages from outside, where they are limited; `node`: Node's built-ins.
+ * @type {Record<string, { own: string[], types?: string[], packages?: string[], node: boolean }>}
+ */
+export const rooms = {
+  core: { own: ['core'], packages: ['@noble/hashes', 'canonicalize', 'pure-rand'], node: false },
+  workflows: {
+    own: ['core', 'workflows'],
+    types: ['activities', 'config'],
+    packages: ['@temporalio/workflow', '@temporalio/common'],
+    node: false,
+  },
+  config: { own: ['core', 'config'], node: true },
+  services: { own: ['core', 'services'], types: ['config'], node: true },
+  report: { own: ['core', 'report'], types: ['config'], node: true },
+  activities: { own: ['core', 'services', 'config', 'report', 'activities'], node: true },
+  workers: { own: ['core', 'services', 'config', 'report', 'activities', 'workers'], types: ['workflows'], node: true },
+  cli: { own: ['core', 'services', 'config', 'report', 'workers', 'cli'], types: ['workflows'], node: true },
+};
+
+const statement =
+  /^[ \t]*(?:import|export)\s+(type\s+)?(?:[\w*{][^'";]*?\sfrom\s*)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm;
+
+/**
+ * Every import of a source text, with the line it starts on.
+ * @param {string} source
+ * @returns {{ target: string, typeOnly: boolean, line: number }[]}
+ */
+export function importsOf(source) {
+  return [...source.matchAll(statement)].map((match) => ({
+    target: match[2] ?? match[3] ?? '',
+    typeOnly: match[1] !== undefined,
+    line: source.slice(0, match.index).split('\n').length,
+  }));
+}
+
+/**
+ * What is wrong with one import, or null.
+ * @param {string} file path inside src/, with forward slashes: `core/key.ts`
+ * @param {{ target: string, typeOnly: boolean }} imported
+ * @returns {string | null}
+ */
+export function violation(file, { target, typeOnly }) {
+  const room = file.split('/')[0] ?? '';
+  const rule = rooms[room];
+  if (!rule) return `src/${room} is not one of the rooms (${Object.keys(rooms).join(', ')})`;
+
+  if (target.startsWith('.')) {
+    const path = posix.normalize(posix.join(posix.dirname(file), target));
+    const other = path.split('/')[0] ?? '';
+    if (other === '..') return `${room} must not import from outside src/ (${target})`;
+    if (rule.own.includes(other)) return null;
+    if (rule.types?.includes(other))
+      return typeOnly ? null : `${room} may import only types of ${other}: write "import type"`;
+    return `${room} must not import ${other} (allowed: ${[...rule.own, ...(rule.types ?? []).map((r) => `types of ${r}`)].join(', ')})`;
+  }
+  if (target.startsWith('node:')) return rule.node ? null : `${room} must not import Node's ${target}`;
+  if (rule.packages && !rule.packages.some((name) => target === name || target.startsWith(`${name}/`)))
+    return `${room} must not import ${target} (allowed: ${rule.packages.join(', ')})`;
+  return null;
+}
+
+/**
+ * All violations under a src/ folder, as `src/core/x.ts:3: message`.
+ * @param {string} src
+ */
+export function checkImports(src) {
+  return readdirSync(src, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => relative(src, join(entry.parentPath, entry.name)).split(sep).join('/'))
+    .sort()
+    .flatMap((file) =>
+      importsOf(readFileSync(join(src, file), 'utf8')).flatMap((imported) => {
+        const message = violation(file, imported);
+        return message === null ? [] : [`src/${file}:${imported.line}: ${message}`];
+      }),
+    );
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(resolve(process.argv[1])).href) {
+  const src = join(dirname(fileURLToPath(import.meta.url)), '..', 'src');
+  const problems = checkImports(src);
+  for (const problem of problems) console.error(problem);
+  if (problems.length > 0) {
+    console.error(`${problems.length} import(s) in the wrong room.`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,47 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * `unit` needs nothing but this process. `temporal` starts the real dev server. `e2e` adds the real engine.
+ * The latter two run one file at a time: servers and models on two cores would only slow each other down.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [
+            'test/workflows/**',
+            'test/replay/**',
+            'test/e2e/**',
+            'test/chaos/**',
+            'test/**/*.temporal.test.ts',
+          ],
+          maxWorkers: 2,
+          testTimeout: 10_000,
+        },
+      },
+      {
+        test: {
+          name: 'temporal',
+          include: ['test/workflows/**/*.test.ts', 'test/replay/**/*.test.ts', 'test/**/*.temporal.test.ts'],
+          maxWorkers: 1,
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          maxWorkers: 1,
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
