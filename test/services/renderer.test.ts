@@ -26,7 +26,19 @@ describe('a tokenizer renderer', () => {
   });
 
   it('keeps spaces and newlines of any text in the vocabulary', () => {
-    const piece = fc.constantFrom('\n', ' ', ' to make ', ' is not ', 'Wait', ' go back to ', '(', ')', '*', '7', '199');
+    const piece = fc.constantFrom(
+      '\n',
+      ' ',
+      ' to make ',
+      ' is not ',
+      'Wait',
+      ' go back to ',
+      '(',
+      ')',
+      '*',
+      '7',
+      '199',
+    );
     fc.assert(
       fc.property(fc.array(piece), (pieces) => {
         const text = pieces.join('').replace(/\d{2,}/g, '12');

@@ -64,7 +64,8 @@ function eosOf(path: string, tokenizer: Tokenizer, config: JsonObject): number {
   if (typeof declared === 'number') return declared;
   const token = nameOf(config.eos_token);
   const id = token === undefined ? undefined : tokenizer.token_to_id(token);
-  if (id === undefined) throw unusable(path, 'neither config.json nor tokenizer_config.json names an end-of-text token');
+  if (id === undefined)
+    throw unusable(path, 'neither config.json nor tokenizer_config.json names an end-of-text token');
   return id;
 }
 

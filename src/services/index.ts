@@ -1,0 +1,57 @@
+import type { PolicyConfig } from '../config/schema.ts';
+import type { Renderer } from './renderer/renderer.ts';
+import { tokenizerRenderer } from './renderer/tokenizer.ts';
+import { openaiSampler } from './sampler/openai.ts';
+import type { Sampler } from './sampler/sampler.ts';
+import { tinkerSampler } from './sampler/tinker.ts';
+import { scriptedSampler } from './scripted/sampler.ts';
+import { scriptedTrainer } from './scripted/trainer.ts';
+import { tinkerTrainer } from './trainer/tinker.ts';
+import type { Trainer } from './trainer/trainer.ts';
+
+export interface Services {
+  sampler: Sampler;
+  trainer: Trainer;
+  renderer: Renderer;
+}
+
+/**
+ * What a policy is made of. Nothing is contacted here: addresses and keys are read from `env` at each call.
+ *
+ * @throws ServiceError (fatal) when the policy's tokenizer cannot be used
+ */
+export function createServices(policy: PolicyConfig, env: NodeJS.ProcessEnv): Services {
+  const renderer = tokenizerRenderer(policy.tokenizer, policy.template);
+  return { renderer, sampler: createSampler(policy, env, renderer), trainer: createTrainer(policy, env, renderer) };
+}
+
+/** Services by policy, made once per process: activities ask for them at every call. */
+export function openServices(env: NodeJS.ProcessEnv): (policy: PolicyConfig) => Services {
+  const open = new Map<string, Services>();
+  return (policy) => {
+    const key = JSON.stringify(policy);
+    const services = open.get(key) ?? createServices(policy, env);
+    open.set(key, services);
+    return services;
+  };
+}
+
+function createSampler({ sampler }: PolicyConfig, env: NodeJS.ProcessEnv, renderer: Renderer): Sampler {
+  switch (sampler.kind) {
+    case 'openai':
+      return openaiSampler(sampler, env);
+    case 'tinker':
+      return tinkerSampler(sampler, env, renderer);
+    case 'scripted':
+      return scriptedSampler({ renderer });
+  }
+}
+
+function createTrainer({ trainer }: PolicyConfig, env: NodeJS.ProcessEnv, renderer: Renderer): Trainer {
+  switch (trainer.kind) {
+    case 'tinker':
+      return tinkerTrainer(trainer, env);
+    case 'scripted':
+      return scriptedTrainer({ renderer });
+  }
+}

@@ -1,0 +1,105 @@
+import { type EnvOr, resolveConnection, startHint } from '../address.ts';
+import { ServiceError } from '../errors.ts';
+import type { Renderer } from '../renderer/renderer.ts';
+import { type TinkerOptions, tinkerClient } from '../tinker/client.ts';
+import { encodedText, type SampleInput, type SampleOutput } from '../tinker/protocol.ts';
+import type { Completion, SampleRequest, Sampler } from './sampler.ts';
+
+export interface TinkerSamplerConfig {
+  baseUrl: EnvOr;
+  apiKey?: EnvOr | undefined;
+  timeoutMs: number;
+}
+
+const service = 'the sampler (policy.sampler)';
+
+/**
+ * A sampler behind the Tinker API: token ids in and out, one request per prompt, all at once. The server has no call
+ * ids and no journal. Sampling twice costs tokens and nothing else, so lost answers are simply asked for again.
+ */
+export function tinkerSampler(
+  config: TinkerSamplerConfig,
+  env: NodeJS.ProcessEnv,
+  renderer: Renderer,
+  overrides: Partial<TinkerOptions> = {},
+): Sampler {
+  function connect() {
+    const connection = resolveConnection(config, env, 'policy.sampler');
+    return tinkerClient({ ...connection, service, hint: startHint, timeoutMs: config.timeoutMs, ...overrides });
+  }
+
+  async function ask(input: SampleInput, signal: AbortSignal): Promise<SampleOutput> {
+    try {
+      return await (await connect().sample(input, signal)).result();
+    } catch (error) {
+      throw error instanceof ServiceError && (error.kind === 'ambiguous' || error.status === 410)
+        ? new ServiceError('retryable', error.message, { service, cause: error })
+        : error;
+    }
+  }
+
+  function toCompletion(sequence: SampleOutput['sequences'][number], request: SampleRequest): Completion {
+    const logprobs = sequence.logprobs ?? undefined;
+    if (request.logprobs && logprobs?.length !== sequence.tokens.length) {
+      throw new ServiceError('fatal', `${service} gives no log-probabilities: it cannot serve search or RL`, {
+        service,
+      });
+    }
+    return {
+      tokens: sequence.tokens,
+      text: renderer.decode(sequence.tokens),
+      ...(request.logprobs && logprobs ? { logprobs } : {}),
+      stopReason: sequence.stop_reason === 'length' ? 'length' : 'stop',
+    };
+  }
+
+  return {
+    async sample(request, signal) {
+      const results = await Promise.all(
+        request.prompts.map((prompt, index) => ask(toInput(request, prompt, index, renderer.eosToken), signal)),
+      );
+      const completions = results.map(({ sequences }) => {
+        if (sequences.length === request.n) return sequences.map((sequence) => toCompletion(sequence, request));
+        const message = `${service} gave ${sequences.length} samples of a prompt instead of ${request.n}`;
+        throw new ServiceError('retryable', message, { service });
+      });
+      return {
+        completions,
+        promptTokens: request.prompts.reduce((sum, prompt) => sum + prompt.length, 0),
+        completionTokens: completions.flat().reduce((sum, completion) => sum + completion.tokens.length, 0),
+      };
+    },
+
+    /** One token of proof: no other request of the API says that a name can be sampled from. */
+    async confirm(model, signal) {
+      const sampling_params = { max_tokens: 1, temperature: 1, seed: 0 };
+      const prompt = encodedText([renderer.eosToken]);
+      await ask({ ...named(model), prompt, num_samples: 1, sampling_params }, signal);
+    },
+
+    served: async () => null,
+  };
+}
+
+function named(model: string): { model_path: string } | { base_model: string } {
+  return model.startsWith('tinker://') ? { model_path: model } : { base_model: model };
+}
+
+/** The API takes stop strings or stop tokens, never both; without strings the end-of-text token is named. */
+function toInput(request: SampleRequest, prompt: number[], index: number, eosToken: number): SampleInput {
+  return {
+    ...named(request.model),
+    prompt: encodedText(prompt),
+    num_samples: request.n,
+    sampling_params: {
+      max_tokens: request.maxTokens,
+      // Prompts go in requests of their own: equal ones must still differ in their noise.
+      seed: (request.seed + Math.imul(index, SEED_STRIDE)) >>> 0,
+      temperature: request.temperature,
+      stop: request.stops.length > 0 ? request.stops : [eosToken],
+    },
+  };
+}
+
+/** 2^32 / golden ratio: spreads small indices over all seeds. */
+const SEED_STRIDE = 0x9e3779b1;
