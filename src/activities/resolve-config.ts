@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { buildPlan } from '../config/build-plan.ts';
-import { type ConfigProblem, parseRunConfig } from '../config/parse.ts';
+import { type ConfigProblem, parseStageInput } from '../config/parse.ts';
 import { artifactNames, type Plan } from '../config/plan.ts';
-import type { ProblemSource, RunConfig } from '../config/schema.ts';
+import type { Arm, ProblemSource, RunConfig } from '../config/schema.ts';
 import { sha256Hex } from '../core/key.ts';
 import { type Json, type Problem, ProblemRowError } from '../core/problem.ts';
 import { deriveSeed } from '../core/seed.ts';
@@ -13,9 +13,19 @@ import { failure } from './failures.ts';
 
 export interface ResolveConfigInput {
   /** What the person sent, unchecked. */
-  config: unknown;
+  input: unknown;
   /** Names the run where the configuration does not. */
   workflowId: string;
+  /** Stages that can be started alone also take which arm or problem they are about. */
+  workflowType: string;
+}
+
+export interface ResolvedInput {
+  plan: Plan;
+  /** fineTune, reinforce: the arm asked for. */
+  arm: Arm;
+  /** searchProblem: the row asked for, from 0. */
+  problem: number;
 }
 
 export function createResolveConfigActivity(deps: ActivityDeps) {
@@ -24,13 +34,13 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
      * Checks a configuration, writes its defaults out, stores its problem sets and computes every stage's content key.
      * @throws InvalidConfig with all problems, each with path or file and line; nothing is started.
      */
-    resolveConfig: (input: ResolveConfigInput): Promise<Plan> =>
+    resolveConfig: (input: ResolveConfigInput): Promise<ResolvedInput> =>
       attempt(async () => {
-        const parsed = parseRunConfig(input.config);
+        const parsed = parseStageInput(input.input, input.workflowType);
         if ('problems' in parsed) throw invalidConfig(parsed.problems);
-        const { config } = parsed;
+        const { config, arm, problem } = parsed;
         const run = config.run ?? runNameOf(input.workflowId);
-        const renderer = deps.services(config.policy).renderer();
+        const renderer = deps.services(config.policy).renderer;
 
         const problems: ConfigProblem[] = [];
         const load = async (path: string, source: ProblemSource) => {
@@ -47,7 +57,7 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
 
         const resolved = { ...config, run };
         const text = JSON.stringify(resolved);
-        return buildPlan(config, {
+        const plan = buildPlan(config, {
           run,
           config: await deps.store.putJson(artifactNames.config(run, sha256Hex(text)), resolved),
           taskVersion: getTask(config.task.name).version,
@@ -56,6 +66,7 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
           rlPrompts,
           benchmarks,
         });
+        return { plan, arm, problem };
       }),
   };
 }

@@ -79,7 +79,7 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
       arm,
       params: { ...config.rl[arm], adam, guards, difficulty, iterationsPerRun },
       prompts,
-      searchKey: search.key,
+      search: { key: search.key, problems: search.problems, params: search.params },
       sftKey: sft[arm].key,
       matchTokensOfKey,
     };

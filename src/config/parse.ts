@@ -1,5 +1,5 @@
-import type { z } from 'zod';
-import { type RunConfig, runConfigSchema } from './schema.ts';
+import { z } from 'zod';
+import { type Arm, type RunConfig, runConfigSchema } from './schema.ts';
 
 /** One thing wrong with a configuration or a data file, for people. */
 export interface ConfigProblem {
@@ -14,6 +14,36 @@ export function parseRunConfig(input: unknown): { config: RunConfig } | { proble
   if (!parsed.success) return { problems: parsed.error.issues.flatMap((issue) => describeIssue(issue, [])) };
   const problems = crossFieldProblems(parsed.data);
   return problems.length > 0 ? { problems } : { config: parsed.data };
+}
+
+const selectors = {
+  fineTune: { arm: z.enum(['search', 'direct']).default('search') },
+  reinforce: { arm: z.enum(['search', 'direct']).default('search') },
+  searchProblem: { problem: z.int().min(0).default(0) },
+} as const;
+
+/** A stage started alone: a configuration, plus `arm` or `problem` where the workflow type is about one of them. */
+export function parseStageInput(
+  input: unknown,
+  workflowType: string,
+): { config: RunConfig; arm: Arm; problem: number } | { problems: ConfigProblem[] } {
+  const chosen = { arm: 'search' as Arm, problem: 0 };
+  const shape: Record<string, z.ZodType> = selectors[workflowType as keyof typeof selectors] ?? {};
+  const problems: ConfigProblem[] = [];
+  let rest = input;
+  if (typeof input === 'object' && input !== null && !Array.isArray(input)) {
+    const fields: Record<string, unknown> = { ...input };
+    for (const [name, schema] of Object.entries(shape)) {
+      const parsed = schema.safeParse(fields[name]);
+      if (parsed.success) Object.assign(chosen, { [name]: parsed.data });
+      else problems.push(...parsed.error.issues.flatMap((issue) => describeIssue(issue, [name])));
+      delete fields[name];
+    }
+    rest = fields;
+  }
+  const parsed = parseRunConfig(rest);
+  if ('problems' in parsed) return { problems: [...problems, ...parsed.problems] };
+  return problems.length > 0 ? { problems } : { config: parsed.config, ...chosen };
 }
 
 /** What no single field can know. */

@@ -50,7 +50,8 @@ export interface RlPlan extends StageContext {
   params: RunConfig['rl'][Arm] & Pick<RunConfig['rl'], 'adam' | 'guards' | 'iterationsPerRun' | 'difficulty'>;
   /** Problems of its own, or null: the searched ones inside the difficulty band. */
   prompts: ArtifactRef | null;
-  searchKey: string;
+  /** Where the searched problems' trees are. */
+  search: Pick<SearchPlan, 'key' | 'problems' | 'params'>;
   sftKey: string;
   /** Key of the arm's RL whose sampled tokens bound this one's. */
   matchTokensOfKey: string | null;
@@ -69,8 +70,12 @@ export const artifactNames = {
   searchRound: (key: string, slug: string, round: number) =>
     `search/${key}/${slug}/round-${String(round).padStart(4, '0')}.json`,
   searchTree: (key: string, slug: string) => `search/${key}/${slug}/tree.json`,
-  searchIndex: (key: string, problemsSha: string, shard: number) =>
-    `search/${key}/index-${problemsSha.slice(0, 12)}-${String(shard).padStart(2, '0')}.jsonl`,
+  /** One page of trees; the problem set is part of the name because a search key serves any set. */
+  searchIndex: (search: Pick<SearchPlan, 'key' | 'problems'>, first: number) =>
+    `search/${search.key}/index-${search.problems.sha256.slice(0, 12)}/from-${String(first).padStart(7, '0')}.jsonl`,
+  searchResult: (search: Pick<SearchPlan, 'key' | 'problems'>) =>
+    `search/${search.key}/index-${search.problems.sha256.slice(0, 12)}/result.json`,
+  rowsPart: (key: string, first: number) => `linearize/${key}/parts/from-${String(first).padStart(7, '0')}.jsonl`,
   rows: (key: string, arm: Arm) => `linearize/${key}/${arm}.jsonl`,
   funnel: (key: string) => `linearize/${key}/funnel.json`,
   sftStep: (key: string, step: number) => `sft/${key}/step-${String(step).padStart(5, '0')}.json`,
@@ -79,9 +84,12 @@ export const artifactNames = {
     `rl/${key}/iter-${String(iteration).padStart(4, '0')}/rollouts-00.jsonl`,
   update: (key: string, iteration: number) => `rl/${key}/iter-${String(iteration).padStart(4, '0')}/update.json`,
   /** A stage's summary: its presence means the stage is finished. */
-  result: (stage: 'search' | 'linearize' | 'sft' | 'rl' | 'evaluate', key: string) => `${stage}/${key}/result.json`,
-  answers: (key: string, checkpoint: string, benchmark: string, chunk: number) =>
-    `evaluate/${key}/${checkpoint}/${benchmark}-${String(chunk).padStart(3, '0')}.jsonl`,
+  result: (stage: 'linearize' | 'sft' | 'rl', key: string) => `${stage}/${key}/result.json`,
+  answers: (key: string, entry: { name: string; stageKey: string | null }, benchmark: string, first: number) =>
+    `evaluate/${key}/${entry.name}${entry.stageKey === null ? '' : `-${entry.stageKey}`}/${benchmark}-${String(first).padStart(6, '0')}.jsonl`,
+  /** Which checkpoints were scored is part of an evaluation's result, not of its key: answers serve any selection. */
+  evaluationResult: (plan: Pick<EvaluatePlan, 'key' | 'checkpoints'>) =>
+    `evaluate/${plan.key}/result-${plan.checkpoints.map((c) => c.stageKey?.slice(0, 8) ?? c.name).join('-')}.json`,
   config: (run: string, sha: string) => `runs/${run}/config-${sha.slice(0, 12)}.json`,
   run: (run: string, file: 'summary.json' | 'report.md') => `runs/${run}/${file}`,
 };

@@ -1,0 +1,24 @@
+import type { ActivityDeps } from './deps.ts';
+import { createEvaluateActivities } from './evaluate.ts';
+import { createLinearizeActivities } from './linearize.ts';
+import { createReinforceActivities } from './reinforce.ts';
+import { createResolveConfigActivity } from './resolve-config.ts';
+import { createResultActivities } from './results.ts';
+import { createSearchActivities } from './search.ts';
+import { createSummaryActivity } from './summary.ts';
+import { createTrainActivities } from './train.ts';
+
+export function createActivities(deps: ActivityDeps) {
+  return {
+    ...createResolveConfigActivity(deps),
+    ...createResultActivities(deps),
+    ...createSearchActivities(deps),
+    ...createLinearizeActivities(deps),
+    ...createTrainActivities(deps),
+    ...createReinforceActivities(deps),
+    ...createEvaluateActivities(deps),
+    ...createSummaryActivity(deps),
+  };
+}
+
+export type Activities = ReturnType<typeof createActivities>;

@@ -1,0 +1,216 @@
+import { artifactNames, type RlPlan } from '../config/plan.ts';
+import type { ArtifactRef } from '../core/artifact.ts';
+import type { Checkpoint } from '../core/checkpoint.ts';
+import type { Problem } from '../core/problem.ts';
+import type { RlIteration, RolloutRecord } from '../core/records.ts';
+import { inDifficultyBand } from '../core/rl/difficulty.ts';
+import { summarizeIteration } from '../core/rl/iteration.ts';
+import { buildPolicyBatches } from '../core/rl/policy-data.ts';
+import { importanceRatioStats, logprobGap } from '../core/rl/ratios.ts';
+import { outcomeReward } from '../core/rl/reward.ts';
+import { sftBatch as promptBatch } from '../core/rl/sft-data.ts';
+import { deriveSeed } from '../core/seed.ts';
+import { getTask } from '../core/tasks/index.ts';
+import type { Usage } from '../core/usage.ts';
+import type { LiveModel } from '../services/trainer/trainer.ts';
+import { attempt } from './boundary.ts';
+import type { ActivityDeps } from './deps.ts';
+import { failure } from './failures.ts';
+import { createLoader, requireArtifact } from './load.ts';
+import type { StoredStageResult } from './results.ts';
+import type { IndexedTree } from './search.ts';
+import { liveModelAt, saveCheckpoint } from './train.ts';
+
+export interface UpdateResult {
+  checkpoint: Checkpoint;
+  live: LiveModel | null;
+  summary: RlIteration;
+}
+
+/** Checkpoints every so many iterations outlive the run; the ones between expire. */
+const milestoneEvery = 10;
+
+export function createReinforceActivities(deps: ActivityDeps) {
+  const { store } = deps;
+  const lines = createLoader(store);
+
+  return {
+    /** The problems to train on, the checkpoint to start from, and the token budget where another arm sets it. */
+    prepareRlPrompts: (input: {
+      plan: RlPlan;
+    }): Promise<{ ref: ArtifactRef; checkpoint: Checkpoint; tokenBudget: number | null }> =>
+      attempt(async () => {
+        const { plan } = input;
+        const sft = await stageResult(artifactNames.result('sft', plan.sftKey), 'fineTune');
+        if (sft.checkpoint === undefined) throw failure('MissingInput', `the sft result ${plan.sftKey} has no checkpoint`);
+        const matched =
+          plan.matchTokensOfKey === null
+            ? null
+            : await stageResult(artifactNames.result('rl', plan.matchTokensOfKey), 'reinforce');
+        return {
+          ref: plan.prompts ?? (await searchedPrompts(plan)),
+          // A new stage: its own step count and a fresh optimiser.
+          checkpoint: { ...sft.checkpoint, step: 0 },
+          tokenBudget: matched?.usage.completionTokens ?? null,
+        };
+      }),
+
+    /** Samples and grades one iteration's answers under a published checkpoint. */
+    rollout: (input: {
+      plan: RlPlan;
+      iteration: number;
+      prompts: ArtifactRef;
+      checkpoint: Checkpoint;
+    }): Promise<{ ref: ArtifactRef; usage: Usage }> =>
+      attempt(async (at) => {
+        const { plan, iteration } = input;
+        const { params, arm } = plan;
+        const name = artifactNames.rollouts(plan.key, iteration);
+        const earlier = await store.find(name);
+        if (earlier !== null) return { ref: earlier, usage: await usageOf(earlier) };
+
+        const model = input.checkpoint.samplerModel;
+        if (model === undefined) throw failure('MissingInput', `checkpoint ${input.checkpoint.id} is not published`);
+        const task = getTask(plan.task.name);
+        const { sampler, renderer } = deps.services(plan.policy);
+        const all = await lines<Problem>(input.prompts);
+        const problems = promptBatch(all, deriveSeed(plan.seed, plan.key, 'prompts'), iteration, params.promptsPerIteration);
+        const prompts = problems.map((problem) => renderer.prompt(task.prompt(problem)));
+        const callId = `rl/${plan.key}/iter-${iteration}/0`;
+        const seed = deriveSeed(plan.seed, callId);
+        at.report({ phase: 'sample', total: prompts.length * params.groupSize });
+        const answer = await sampler.sample(
+          {
+            callId,
+            attempt: at.number,
+            model,
+            prompts,
+            n: params.groupSize,
+            maxTokens: params.maxTokens,
+            temperature: params.temperature,
+            stops: [],
+            seed,
+            logprobs: true,
+          },
+          at.signal,
+        );
+        const records: RolloutRecord[] = problems.flatMap((problem, group) =>
+          (answer.completions[group] ?? []).map((completion, sample): RolloutRecord => {
+            const verdict = task.verify(problem, completion.text);
+            const truncated = completion.stopReason === 'length';
+            return {
+              schema: 'astroflow.rollout/1',
+              arm,
+              iteration,
+              problemId: problem.id,
+              family: task.family(problem),
+              group,
+              sample,
+              promptTokens: prompts[group] ?? [],
+              completionTokens: completion.tokens,
+              samplerLogprobs: completion.logprobs ?? [],
+              text: completion.text,
+              policyVersion: model,
+              sampling: { temperature: params.temperature, maxTokens: params.maxTokens, seed },
+              reward: outcomeReward(verdict, truncated),
+              verdict,
+              graderVersion: task.version,
+              truncated,
+              callId,
+              attempt: at.number,
+            };
+          }),
+        );
+        const ref = await store.putLines(name, records);
+        return { ref, usage: await usageOf(ref) };
+      }),
+
+    /** One policy update on one iteration's answers, ending in a stored checkpoint. */
+    updatePolicy: (input: {
+      plan: RlPlan;
+      iteration: number;
+      rollouts: ArtifactRef;
+      checkpoint: Checkpoint;
+      live: LiveModel | null;
+    }): Promise<UpdateResult> =>
+      attempt(async (at) => {
+        const { plan, iteration, checkpoint } = input;
+        const { params } = plan;
+        const name = artifactNames.update(plan.key, iteration);
+        const earlier = await store.find(name);
+        if (earlier !== null) return { ...(await store.getJson<UpdateResult>(earlier)), live: null };
+
+        const task = getTask(plan.task.name);
+        const { trainer } = deps.services(plan.policy);
+        const rollouts = await store.getLines<RolloutRecord>(input.rollouts);
+        const batches = buildPolicyBatches(rollouts, params);
+        let live = await liveModelAt(trainer, checkpoint, input.live, at, { optimizer: iteration > 0 });
+        const loss = lossOf(params);
+        const losses: number[] = [];
+        const stats = [];
+        for (const batch of batches) {
+          const done = await trainer.step(live, batch.data, loss, { ...params.adam, learningRate: params.learningRate }, at.signal);
+          live = done.live;
+          losses.push(done.result.loss);
+          stats.push(importanceRatioStats(batch, done.result.logprobs));
+          at.report({ phase: 'update', done: losses.length, total: batches.length });
+        }
+        const last = iteration === params.iterations - 1;
+        const saved = await saveCheckpoint(trainer, live, {
+          id: `${plan.key}/iter-${iteration}`,
+          step: checkpoint.step + batches.length,
+          base: checkpoint.base,
+          name: `iter-${iteration}`,
+          keep: last || iteration % milestoneEvery === milestoneEvery - 1,
+          at,
+        });
+        const summary = summarizeIteration(iteration, rollouts, task.phrases, {
+          loss: losses.length === 0 ? null : losses.reduce((a, b) => a + b, 0),
+          logprobGap: logprobGap(stats),
+          policyVersion: checkpoint.samplerModel ?? checkpoint.id,
+        });
+        const result: UpdateResult = { ...saved, summary };
+        const stored = await store.getJson<UpdateResult>(await store.putJson(name, result));
+        return stored.checkpoint.trainerState === saved.checkpoint.trainerState ? result : { ...stored, live: null };
+      }),
+  };
+
+  async function stageResult(name: string, madeBy: string): Promise<StoredStageResult> {
+    return store.getJson<StoredStageResult>(await requireArtifact(store, name, madeBy));
+  }
+
+  /** Searched problems inside the difficulty band, by the pass rate of their trees' rollouts. */
+  async function searchedPrompts(plan: RlPlan): Promise<ArtifactRef> {
+    const { low, high } = plan.params.difficulty;
+    const problems = new Map((await lines<Problem>(plan.search.problems)).map((problem) => [problem.id, problem]));
+    const kept: Problem[] = [];
+    for (let first = 0; first < plan.search.problems.count; first += plan.search.params.pageSize) {
+      const name = artifactNames.searchIndex(plan.search, first);
+      const index = await store.getLines<IndexedTree>(await requireArtifact(store, name, 'searchCorpus'));
+      for (const { problemId, tree, passRate } of index) {
+        const problem = problems.get(problemId);
+        if (tree === null || problem === undefined) continue;
+        if (passRate === null || inDifficultyBand(passRate, low, high)) kept.push(problem);
+      }
+    }
+    if (kept.length === 0) {
+      throw failure('MissingInput', `no searched problem has a pass rate inside rl.difficulty [${low}, ${high}]`);
+    }
+    return store.putLines(artifactNames.rlPrompts(plan.key), kept);
+  }
+
+  async function usageOf(ref: ArtifactRef): Promise<Usage> {
+    const records = await store.getLines<RolloutRecord>(ref);
+    const prompts = new Map(records.map((record) => [record.group, record.promptTokens.length]));
+    return {
+      calls: new Set(records.map((record) => record.callId)).size,
+      promptTokens: [...prompts.values()].reduce((sum, length) => sum + length, 0),
+      completionTokens: records.reduce((sum, record) => sum + record.completionTokens.length, 0),
+    };
+  }
+}
+
+function lossOf(params: RlPlan['params']): { name: RlPlan['params']['loss']; config?: Record<string, number> } {
+  if (params.loss !== 'ppo') return { name: params.loss };
+  return { name: 'ppo', config: { clip_low_threshold: params.clipLow, clip_high_threshold: params.clipHigh } };
+}

@@ -1,0 +1,92 @@
+import type { SearchPlan } from '../config/plan.ts';
+import type { Problem } from '../core/problem.ts';
+import { askExpand, askRollout, closeRound, gradeRollout, mergeSteps } from '../core/search/index.ts';
+import type { ExpandAsk, Rollout, RolloutAsk, SearchRound, SearchTree } from '../core/search/types.ts';
+import { deriveSeed } from '../core/seed.ts';
+import type { Task } from '../core/task.ts';
+import { addUsage, noUsage, type Usage } from '../core/usage.ts';
+import type { Services } from '../services/index.ts';
+import type { Completion } from '../services/sampler/sampler.ts';
+import type { Attempt } from './boundary.ts';
+import { searchCallPrefix } from './search-calls.ts';
+
+export interface RoundContext {
+  search: SearchPlan;
+  task: Task;
+  problem: Problem;
+  slug: string;
+  services: Pick<Services, 'sampler' | 'renderer'>;
+  at: Attempt;
+}
+
+/** One round of a problem's search: the pure asks of `core/search`, answered by the sampler. */
+export async function runRound(context: RoundContext, tree: SearchTree): Promise<SearchRound> {
+  const { search, task, problem, services } = context;
+  const { params } = search;
+  const calls = createCalls(context, tree.rounds, services.renderer.prompt(task.prompt(problem)));
+
+  const asks = askExpand(tree, params, task, problem);
+  const steps = await calls.sample('expand', asks, params.algorithm !== 'sampling');
+  const expansions = asks.map((ask, i) => ({
+    node: ask.node,
+    children: mergeSteps(params, task, problem, ask, steps[i] ?? []),
+  }));
+
+  const rolloutAsks = askRollout(tree, expansions, params);
+  const completions = await calls.sample('rollout', rolloutAsks, false);
+  const rollouts = rolloutAsks.map((ask, i): Rollout[] =>
+    (completions[i] ?? []).map((completion) => gradeRollout(task, problem, ask.steps, completion)),
+  );
+  return closeRound(tree, params, { expansions, rolloutAsks, rollouts, ...calls.made() });
+}
+
+/** Turns asks into as few calls as their stop strings allow, and remembers what they cost. */
+function createCalls({ search, slug, services, at }: RoundContext, round: number, prompt: number[]) {
+  const { params } = search;
+  const ids: string[] = [];
+  let usage: Usage = noUsage;
+
+  return {
+    /** Completions of every ask, in the order of the asks. */
+    async sample(kind: string, asks: readonly (ExpandAsk | RolloutAsk)[], logprobs: boolean): Promise<Completion[][]> {
+      const answers: Completion[][] = asks.map(() => []);
+      const groups = new Map<string, number[]>();
+      for (const [i, ask] of asks.entries()) {
+        const alike = JSON.stringify([stopsOf(ask), ask.count]);
+        groups.set(alike, [...(groups.get(alike) ?? []), i]);
+      }
+      for (const [alike, members] of groups) {
+        const [stops, n] = JSON.parse(alike) as [string[], number];
+        const callId = `${searchCallPrefix(search)}${slug}/${round}/${kind}-${members[0]}`;
+        const result = await services.sampler.sample(
+          {
+            callId,
+            attempt: at.number,
+            model: search.policy.base,
+            prompts: members.map((i) => [...prompt, ...(asks[i]?.tokens ?? [])]),
+            n,
+            maxTokens: stops.length > 0 ? params.maxStepTokens : params.maxRolloutTokens,
+            temperature: params.temperature,
+            stops,
+            seed: deriveSeed(search.seed, search.key, slug, round, kind, members[0] ?? 0),
+            logprobs,
+          },
+          at.signal,
+        );
+        for (const [position, i] of members.entries()) answers[i] = result.completions[position] ?? [];
+        ids.push(callId);
+        usage = addUsage(usage, {
+          calls: 1,
+          promptTokens: result.promptTokens,
+          completionTokens: result.completionTokens,
+        });
+      }
+      return answers;
+    },
+    made: () => ({ calls: ids, usage }),
+  };
+}
+
+function stopsOf(ask: ExpandAsk | RolloutAsk): string[] {
+  return 'stops' in ask ? ask.stops : [];
+}

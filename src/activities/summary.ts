@@ -1,0 +1,208 @@
+import { artifactNames, type Plan, type StageContext } from '../config/plan.ts';
+import type { Arm } from '../config/schema.ts';
+import type { AnswerRecord, RlIteration, StageUsage } from '../core/records.ts';
+import { getTask } from '../core/tasks/index.ts';
+import { renderReport } from '../report/markdown.ts';
+import { buildSummary, defaultTokenCaps, type Evaluation } from '../report/summary.ts';
+import type { Summary } from '../report/summary-schema.ts';
+import type { Sampler } from '../services/sampler/sampler.ts';
+import { versions } from '../versions.ts';
+import { attempt } from './boundary.ts';
+import type { ActivityDeps } from './deps.ts';
+import { requireArtifact } from './load.ts';
+import type { UpdateResult } from './reinforce.ts';
+import type { StoredStageResult } from './results.ts';
+import { searchCallPrefix } from './search-calls.ts';
+
+export interface PipelineResult {
+  run: string;
+  /** Names in the artifact store. */
+  summary: string;
+  report: string;
+  scores: { checkpoint: string; benchmark: string; passAt1: number; low: number; high: number }[];
+  wallSeconds: number;
+}
+
+interface Outcome {
+  name: string;
+  arm?: string;
+  reused: boolean;
+}
+
+/** A finished stage of the plan: where its result is and which calls were made for it. */
+interface PlannedStage {
+  name: string;
+  arm?: Arm;
+  resultName: string;
+  madeBy: string;
+  callPrefix: string | null;
+}
+
+export function createSummaryActivity(deps: ActivityDeps) {
+  const { store } = deps;
+  return {
+    /** Folds everything the run's stages stored into `summary.json` and `report.md`. */
+    writeSummary: (input: { plan: Plan; outcomes: Outcome[] }): Promise<PipelineResult> =>
+      attempt(async (at) => {
+        const { plan } = input;
+        const { sampler } = deps.services(plan.search.policy);
+        const stages: StageUsage[] = [];
+        let funnel: StoredStageResult['funnel'];
+        const rl: Partial<Record<Arm, RlIteration[]>> = {};
+        for (const stage of plannedStages(plan)) {
+          const result = await store.getJson<StoredStageResult>(
+            await requireArtifact(store, stage.resultName, stage.madeBy),
+          );
+          const outcome = input.outcomes.find((o) => o.name === stage.name && o.arm === stage.arm);
+          stages.push(await stageUsage(stage, result, outcome?.reused ?? false, sampler, at.signal));
+          funnel ??= result.funnel;
+          if (stage.name === 'rl' && stage.arm !== undefined) {
+            rl[stage.arm] = await iterations(plan.rl[stage.arm].key, result.iterations ?? 0);
+          }
+        }
+        at.report({ phase: 'statistics' });
+        const { params } = plan.evaluate;
+        const summary = buildSummary({
+          run: plan.run,
+          seed: plan.seed,
+          evaluations: await evaluations(plan),
+          phrases: getTask(plan.search.task.name).phrases,
+          bootstrapSamples: params.bootstrapSamples,
+          tokenCaps: defaultTokenCaps(params.maxTokens),
+          funnel: funnel ?? {
+            problems: 0, trees: 0, solved: 0, valid: 0, searchRows: 0, directRows: 0, rejected: {},
+          },
+          stages,
+          rl,
+          versions: await versions(),
+          artifacts: artifactFolders(plan),
+        });
+        const names = {
+          summary: artifactNames.run(plan.run, 'summary.json'),
+          report: artifactNames.run(plan.run, 'report.md'),
+        };
+        await store.replaceText(names.summary, `${JSON.stringify(summary, null, 2)}\n`);
+        await store.replaceText(names.report, renderReport(summary));
+        return { run: plan.run, ...names, scores: shortScores(summary), wallSeconds: summary.wallSeconds };
+      }),
+  };
+
+  async function iterations(key: string, count: number): Promise<RlIteration[]> {
+    const found: RlIteration[] = [];
+    for (let iteration = 0; iteration < count; iteration++) {
+      const ref = await requireArtifact(store, artifactNames.update(key, iteration), 'reinforce');
+      found.push((await store.getJson<UpdateResult>(ref)).summary);
+    }
+    return found;
+  }
+
+  async function evaluations(plan: Plan): Promise<Evaluation[]> {
+    const { key, checkpoints, benchmarks, params } = plan.evaluate;
+    const found: Evaluation[] = [];
+    for (const benchmark of benchmarks) {
+      for (const entry of checkpoints) {
+        const answers: AnswerRecord[] = [];
+        for (let first = 0; first < benchmark.problems.count; first += params.problemsPerChunk) {
+          const name = artifactNames.answers(key, entry, benchmark.name, first);
+          answers.push(...(await store.getLines<AnswerRecord>(await requireArtifact(store, name, 'evaluate'))));
+        }
+        found.push({ checkpoint: entry.name, benchmark: benchmark.name, answers });
+      }
+    }
+    return found;
+  }
+}
+
+function plannedStages(plan: Plan): PlannedStage[] {
+  const prefix = (stage: string, context: StageContext) => `${stage}/${context.key}/`;
+  return [
+    {
+      name: 'search',
+      resultName: artifactNames.searchResult(plan.search),
+      madeBy: 'searchCorpus',
+      callPrefix: searchCallPrefix(plan.search),
+    },
+    {
+      name: 'linearize',
+      resultName: artifactNames.result('linearize', plan.linearize.key),
+      madeBy: 'linearizeCorpus',
+      callPrefix: null,
+    },
+    ...plan.arms.flatMap((arm): PlannedStage[] => {
+      const sft = {
+        name: 'sft',
+        arm,
+        resultName: artifactNames.result('sft', plan.sft[arm].key),
+        madeBy: 'fineTune',
+        callPrefix: null,
+      };
+      if (plan.rl[arm].params.iterations === 0) return [sft];
+      const rl = {
+        name: 'rl',
+        arm,
+        resultName: artifactNames.result('rl', plan.rl[arm].key),
+        madeBy: 'reinforce',
+        callPrefix: prefix('rl', plan.rl[arm]),
+      };
+      return [sft, rl];
+    }),
+    {
+      name: 'evaluate',
+      resultName: artifactNames.evaluationResult(plan.evaluate),
+      madeBy: 'evaluate',
+      callPrefix: prefix('evaluate', plan.evaluate),
+    },
+  ];
+}
+
+/** Wasted: what the service served for the stage's calls and no stored result credits. */
+async function stageUsage(
+  stage: PlannedStage,
+  result: StoredStageResult,
+  reused: boolean,
+  sampler: Sampler,
+  signal: AbortSignal,
+): Promise<StageUsage> {
+  const { usage, startedAtMs, endedAtMs } = result;
+  const credited = usage.completionTokens;
+  let wastedTokens: number | null = 0;
+  if (stage.callPrefix !== null) {
+    const served = await sampler.served(stage.callPrefix, signal);
+    wastedTokens = served === null ? null : Math.max(0, served.tokens - credited);
+  }
+  return {
+    name: stage.name,
+    ...(stage.arm && { arm: stage.arm }),
+    seconds: (endedAtMs - startedAtMs) / 1000,
+    calls: usage.calls,
+    tokens: credited,
+    wastedTokens,
+    reused,
+    startedAtMs,
+    endedAtMs,
+  };
+}
+
+function artifactFolders(plan: Plan): Record<string, string> {
+  const arms = plan.arms.flatMap((arm) => [
+    [`sft-${arm}`, `sft/${plan.sft[arm].key}`],
+    [`rl-${arm}`, `rl/${plan.rl[arm].key}`],
+  ]);
+  return {
+    config: plan.config.uri,
+    search: `search/${plan.search.key}`,
+    linearize: `linearize/${plan.linearize.key}`,
+    ...Object.fromEntries(arms),
+    evaluate: `evaluate/${plan.evaluate.key}`,
+  };
+}
+
+function shortScores(summary: Summary): PipelineResult['scores'] {
+  return summary.scores.map(({ checkpoint, benchmark, passAt1 }) => ({
+    checkpoint,
+    benchmark,
+    passAt1: passAt1.value,
+    low: passAt1.low,
+    high: passAt1.high,
+  }));
+}

@@ -1,0 +1,155 @@
+import { artifactNames, type SftPlan } from '../config/plan.ts';
+import type { PolicyConfig } from '../config/schema.ts';
+import type { Checkpoint } from '../core/checkpoint.ts';
+import type { SftRow } from '../core/records.ts';
+import { linearSchedule } from '../core/rl/schedule.ts';
+import { sftBatch, sftData } from '../core/rl/sft-data.ts';
+import { deriveSeed } from '../core/seed.ts';
+import { ServiceError } from '../services/errors.ts';
+import type { LiveModel, Trainer } from '../services/trainer/trainer.ts';
+import { attempt, type Attempt } from './boundary.ts';
+import type { ActivityDeps } from './deps.ts';
+import { createLoader, requireArtifact } from './load.ts';
+
+export interface TrainStepsInput {
+  plan: SftPlan;
+  checkpoint: Checkpoint;
+  /** Where the last chunk left its model; a hint that only a first attempt may take. */
+  live: LiveModel | null;
+  /** Train up to and including this step, counted from the stage's start. */
+  toStep: number;
+}
+
+export interface TrainStepsResult {
+  checkpoint: Checkpoint;
+  live: LiveModel | null;
+  /** Mean loss per target token over the chunk. */
+  loss: number;
+  /** Tokens trained on, prompts included. */
+  tokens: number;
+}
+
+/** A checkpoint that nobody may need again is kept this long; results keep theirs without limit. */
+const intermediateTtlSeconds = 14 * 24 * 3600;
+
+export function createTrainActivities(deps: ActivityDeps) {
+  const { store } = deps;
+  const lines = createLoader(store);
+
+  return {
+    /** Optimiser steps of fine-tuning up to `toStep`, ending in a stored checkpoint. */
+    trainSteps: (input: TrainStepsInput): Promise<TrainStepsResult> =>
+      attempt(async (at) => {
+        const { plan, checkpoint, toStep } = input;
+        const name = artifactNames.sftStep(plan.key, toStep);
+        const earlier = await store.find(name);
+        if (earlier !== null) return { ...(await store.getJson<TrainStepsResult>(earlier)), live: null };
+
+        const rows = await lines<SftRow>(
+          await requireArtifact(store, artifactNames.rows(plan.linearizeKey, plan.arm), 'linearizeCorpus'),
+        );
+        const { trainer } = deps.services(plan.policy);
+        const seed = deriveSeed(plan.seed, plan.key);
+        let live = await liveModelAt(trainer, checkpoint, input.live, at);
+        let lossSum = 0;
+        let tokens = 0;
+        for (let step = checkpoint.step; step < toStep; step++) {
+          const batch = sftBatch(rows, seed, step, plan.params.batchSize);
+          const learningRate = linearSchedule(step, plan.params);
+          const done = await trainer.step(
+            live,
+            sftData(batch, plan.params),
+            { name: 'cross_entropy' },
+            { ...plan.params.adam, learningRate },
+            at.signal,
+          );
+          live = done.live;
+          lossSum += done.result.loss;
+          tokens += batch.reduce((sum, row) => sum + row.promptTokens.length + row.completionTokens.length, 0);
+          at.report({ phase: 'train', done: step + 1, total: toStep });
+        }
+        const last = toStep === plan.params.steps;
+        const saved = await saveCheckpoint(trainer, live, {
+          id: `${plan.key}/step-${toStep}`,
+          step: toStep,
+          base: checkpoint.base,
+          name: `step-${toStep}`,
+          keep: last,
+          at,
+        });
+        const result = { ...saved, loss: lossSum / (toStep - checkpoint.step), tokens };
+        const ref = await store.putJson(name, result);
+        const stored = await store.getJson<TrainStepsResult>(ref);
+        // Another attempt may have been first: its checkpoint counts, and our model does not stand at it.
+        return stored.checkpoint.trainerState === saved.checkpoint.trainerState ? result : { ...stored, live: null };
+      }),
+
+    /**
+     * Makes a checkpoint's weights reach the sampler and confirms it. Nothing may ask for a version before this.
+     * `release` forgets the live model afterwards: nobody will train it further.
+     */
+    publish: (input: {
+      policy: PolicyConfig;
+      checkpoint: Checkpoint;
+      live: LiveModel | null;
+      name: string;
+      release: boolean;
+    }): Promise<{ checkpoint: Checkpoint; live: LiveModel | null }> =>
+      attempt(async (at) => {
+        const { policy, checkpoint, name } = input;
+        const { trainer, sampler } = deps.services(policy);
+        if (checkpoint.samplerModel !== undefined) {
+          try {
+            await sampler.confirm(checkpoint.samplerModel, at.signal);
+            return { checkpoint, live: input.live };
+          } catch (error) {
+            // The sampler no longer has this version: make it again from the checkpoint.
+            if (!(error instanceof ServiceError && error.kind === 'lost') || checkpoint.trainerState === null) throw error;
+          }
+        }
+        const live = await liveModelAt(trainer, checkpoint, input.live, at);
+        const saved = await trainer.saveForSampler(live, `${name}-a${at.number}`, at.signal);
+        await sampler.confirm(saved.samplerModel, at.signal);
+        const published = { ...checkpoint, samplerModel: saved.samplerModel };
+        if (!input.release) return { checkpoint: published, live: saved.live };
+        await trainer.release(saved.live, at.signal);
+        return { checkpoint: published, live: null };
+      }),
+  };
+}
+
+/**
+ * A live model that stands exactly at the checkpoint. Only a first attempt may continue the one it was handed: any
+ * retry makes a new model, so a zombie attempt may still step the old one, and nobody will use it. Starting from the
+ * base or from another stage's checkpoint means a fresh optimiser.
+ */
+export async function liveModelAt(
+  trainer: Trainer,
+  checkpoint: Checkpoint,
+  live: LiveModel | null,
+  at: Attempt,
+  options: { optimizer: boolean } = { optimizer: checkpoint.step > 0 },
+): Promise<LiveModel> {
+  if (live !== null && at.number === 1 && live.checkpointId === checkpoint.id) return live;
+  at.report({ phase: `restore ${checkpoint.id}` });
+  return trainer.restore(checkpoint, options, at.signal);
+}
+
+/** Saves training state; the attempt is part of the name, so that a retry never meets its predecessor's files. */
+export async function saveCheckpoint(
+  trainer: Trainer,
+  live: LiveModel,
+  options: { id: string; step: number; base: string; name: string; keep: boolean; at: Attempt },
+): Promise<{ checkpoint: Checkpoint; live: LiveModel }> {
+  const { id, step, base, name, keep, at } = options;
+  const saved = await trainer.save(
+    live,
+    `${name}-a${at.number}`,
+    keep ? {} : { ttlSeconds: intermediateTtlSeconds },
+    at.signal,
+  );
+  return {
+    checkpoint: { id, step, base, trainerState: saved.trainerState },
+    live: { ...saved.live, checkpointId: id },
+  };
+}

@@ -1,0 +1,60 @@
+import { fileURLToPath } from 'node:url';
+import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { createActivities } from '../activities/index.ts';
+import type { ActivityDeps } from '../activities/deps.ts';
+
+/** Queue that a pipeline is started on; the other three carry it as prefix. */
+export const defaultTaskQueue = 'astro';
+
+/** Activities at once per queue. Sampling slots are what the bundled engine batches well; training is one at a time. */
+const slots = { short: 32, sample: 64, train: 2, cpu: 1 };
+
+/** A shutdown lets running activities finish for this long before it cancels them. */
+const shutdownGraceTime = '10 seconds';
+
+export interface WorkersOptions {
+  connection: NativeConnection;
+  namespace: string;
+  deps: ActivityDeps;
+  taskQueue?: string;
+  /** A bundle made before; tests share one. Otherwise the workflows are bundled now (about a second). */
+  workflowBundle?: WorkerOptions['workflowBundle'];
+}
+
+/** Four workers in one process, one per queue. Any number of processes can serve the same queues. */
+export async function createWorkers(options: WorkersOptions): Promise<{ run(): Promise<void>; shutdown(): void }> {
+  const { connection, namespace, deps, taskQueue = defaultTaskQueue } = options;
+  const activities = createActivities(deps);
+  const shared = { connection, namespace, activities, shutdownGraceTime, maxHeartbeatThrottleInterval: '10 seconds' };
+  const workflows = options.workflowBundle
+    ? { workflowBundle: options.workflowBundle }
+    : { workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)) };
+  const workers = [
+    await Worker.create({
+      ...shared,
+      ...workflows,
+      taskQueue,
+      maxConcurrentActivityTaskExecutions: slots.short,
+      maxCachedWorkflows: 300,
+    }),
+    ...(await Promise.all(
+      (['sample', 'train', 'cpu'] as const).map((kind) =>
+        Worker.create({
+          ...shared,
+          taskQueue: `${taskQueue}-${kind}`,
+          maxConcurrentActivityTaskExecutions: slots[kind],
+        }),
+      ),
+    )),
+  ];
+  return {
+    async run() {
+      await Promise.all(workers.map((worker) => worker.run()));
+    },
+    shutdown() {
+      for (const worker of workers) {
+        if (worker.getState() === 'RUNNING') worker.shutdown();
+      }
+    },
+  };
+}

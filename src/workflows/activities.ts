@@ -1,0 +1,53 @@
+import { proxyActivities, workflowInfo } from '@temporalio/workflow';
+import type { Activities } from '../activities/index.ts';
+import { nonRetryableFailureTypes } from '../core/failures.ts';
+
+/**
+ * The same activities under four settings, one per task queue. Queues carry the workflow's own queue as prefix, so a
+ * pipeline started on another queue stays on that queue's workers.
+ */
+
+const retry = {
+  initialInterval: '1 second',
+  maximumInterval: '30 seconds',
+  nonRetryableErrorTypes: nonRetryableFailureTypes as string[],
+} as const;
+
+/** Look-ups and small writes: milliseconds. Two minutes cover a store that hangs; ten attempts a restart of it. */
+export function shortActivities() {
+  return proxyActivities<Activities>({
+    startToCloseTimeout: '2 minutes',
+    heartbeatTimeout: '30 seconds',
+    retry: { ...retry, maximumAttempts: 10 },
+  });
+}
+
+/** Waits on the sampler. Slots of this queue are the service's concurrency; 20 attempts ride out a long outage. */
+export function sampleActivities() {
+  return proxyActivities<Activities>({
+    taskQueue: `${workflowInfo().taskQueue}-sample`,
+    startToCloseTimeout: '30 minutes',
+    heartbeatTimeout: '30 seconds',
+    retry: { ...retry, maximumAttempts: 20 },
+  });
+}
+
+/** Few and long; a retry restores the last checkpoint, so each attempt is allowed an hour. */
+export function trainActivities() {
+  return proxyActivities<Activities>({
+    taskQueue: `${workflowInfo().taskQueue}-train`,
+    startToCloseTimeout: '1 hour',
+    heartbeatTimeout: '60 seconds',
+    retry: { ...retry, maximumAttempts: 20 },
+  });
+}
+
+/** Busy loops (linearise, statistics) away from the queue whose heartbeats must not starve. */
+export function cpuActivities() {
+  return proxyActivities<Activities>({
+    taskQueue: `${workflowInfo().taskQueue}-cpu`,
+    startToCloseTimeout: '30 minutes',
+    heartbeatTimeout: '60 seconds',
+    retry: { ...retry, maximumAttempts: 5 },
+  });
+}

@@ -1,0 +1,50 @@
+import { executeChild, setHandler } from '@temporalio/workflow';
+import { artifactNames, type SearchPlan } from '../config/plan.ts';
+import { addUsage, noUsage } from '../core/usage.ts';
+import { searchFailure } from './failures.ts';
+import { searchShard, type ShardResult } from './search-shard.ts';
+import { planOf, runStage, type StageInput, type StageOutcome, stageProgressSignal } from './stage.ts';
+
+/**
+ * Searches every problem of the set: problems.jsonl → trees and their index. `shards` parents work side by side, each
+ * on its own stretch of the set, so that no parent's history grows with the corpus.
+ */
+export async function searchCorpus(input: StageInput<SearchPlan> = {}): Promise<StageOutcome> {
+  const plan = await planOf(input, (resolved) => resolved.plan.search);
+  const { run, key } = plan;
+  const total = plan.problems.count;
+  const resultName = artifactNames.searchResult(plan);
+
+  return runStage({ name: 'search', run, key, resultName, total, unit: 'problems' }, async (track) => {
+    const shardCount = Math.min(plan.params.shards, total);
+    const news = new Map<string, { done: number; tokens: number }>();
+    setHandler(stageProgressSignal, (shard) => {
+      news.set(shard.note ?? '', shard);
+      const all = [...news.values()];
+      const done = all.reduce((sum, s) => sum + s.done, 0);
+      const tokens = all.reduce((sum, s) => sum + s.tokens, 0);
+      void track.update({ done, tokens });
+    });
+
+    const shards: ShardResult[] = await Promise.all(
+      Array.from({ length: shardCount }, (_, shard) => {
+        const from = Math.floor((shard * total) / shardCount);
+        const to = Math.floor(((shard + 1) * total) / shardCount);
+        return executeChild(searchShard, {
+          workflowId: `astro/${run}/search/shard-${String(shard).padStart(2, '0')}`,
+          args: [{ plan, shard, start: from, from, to }],
+          staticSummary: `problems ${from} to ${to - 1}`,
+        });
+      }),
+    );
+    const sum = (pick: (shard: ShardResult) => number) => shards.reduce((n, shard) => n + pick(shard), 0);
+    const trees = {
+      problems: total,
+      trees: sum((s) => s.trees),
+      solved: sum((s) => s.solved),
+      reused: sum((s) => s.reused),
+    };
+    if (trees.trees === 0) throw searchFailure(total, shards.find((s) => s.firstFailure)?.firstFailure);
+    return { usage: shards.reduce((usage, shard) => addUsage(usage, shard.usage), noUsage), trees };
+  });
+}

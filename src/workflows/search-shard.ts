@@ -1,0 +1,119 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  condition,
+  continueAsNew,
+  executeChild,
+  isCancellation,
+} from '@temporalio/workflow';
+import type { SearchPlan } from '../config/plan.ts';
+import { addUsage, noUsage, type Usage } from '../core/usage.ts';
+import { cpuActivities, shortActivities } from './activities.ts';
+import { searchProblem } from './search-problem.ts';
+import { trackStage } from './stage.ts';
+
+export interface ShardInput {
+  plan: SearchPlan;
+  shard: number;
+  /** The shard's first position, the next one to search, and the one after its last. */
+  start: number;
+  from: number;
+  to: number;
+  /** Sums over the pages before this one. */
+  sofar?: ShardResult;
+}
+
+export interface ShardResult {
+  trees: number;
+  solved: number;
+  reused: number;
+  usage: Usage;
+  /** Why the first problem without a tree has none. */
+  firstFailure?: string;
+}
+
+const nothing: ShardResult = { trees: 0, solved: 0, reused: 0, usage: noUsage };
+
+/** News for the parent after this many problems; each costs two events here and one task there. */
+const reportEvery = 20;
+
+/**
+ * One stretch of the problem set, page by page, a bounded window of children in flight; continues as new between
+ * pages, so no run of it exceeds about 2,000 events.
+ */
+export async function searchShard(input: ShardInput): Promise<ShardResult> {
+  const { plan, shard, start, from, to } = input;
+  const { concurrency, pageSize } = plan.params;
+  const sofar = input.sofar ?? nothing;
+  const count = Math.min(pageSize, to - from);
+  const track = trackStage(
+    { name: 'search', total: to - start, unit: 'problems', note: `shard-${shard}` },
+    plan.run,
+  );
+
+  const page = await shortActivities().readSearchPage({ search: plan, first: from, count });
+  const done = new Set(page.finished);
+  const failures: Record<string, string> = {};
+  let tokens = sofar.usage.completionTokens;
+  let inFlight = 0;
+  let fatal: unknown;
+
+  for (const [offset, slug] of page.slugs.entries()) {
+    const index = from + offset;
+    if (done.has(index)) continue;
+    await condition(() => inFlight < concurrency || fatal !== undefined);
+    if (fatal !== undefined) break;
+    inFlight += 1;
+    void executeChild(searchProblem, {
+      workflowId: `astro/${plan.run}/search/${slug}`,
+      args: [{ plan, problem: index }],
+      staticSummary: page.titles[offset] ?? slug,
+    })
+      .then((progress) => {
+        tokens += progress.usage.completionTokens;
+      })
+      .catch((error) => {
+        // One hopeless problem is recorded and left behind; a cancelled run or a refused request is not its fault.
+        if (isCancellation(error) || isRefusal(error)) fatal ??= error;
+        failures[slug] = rootMessage(error);
+      })
+      .finally(() => {
+        inFlight -= 1;
+        done.add(index);
+        if (done.size % reportEvery === 0) void track.update({ done: from - start + done.size, tokens });
+      });
+  }
+  await condition(() => inFlight === 0);
+  if (fatal !== undefined) throw fatal;
+
+  const indexed = await cpuActivities().indexSearchPage({ search: plan, first: from, count, failures });
+  const firstFailure = sofar.firstFailure ?? Object.values(failures)[0];
+  const sums: ShardResult = {
+    trees: sofar.trees + indexed.trees,
+    solved: sofar.solved + indexed.solved,
+    reused: sofar.reused + indexed.reused,
+    usage: addUsage(sofar.usage, indexed.usage),
+    ...(firstFailure && { firstFailure }),
+  };
+  await track.update({ done: from + count - start, tokens: sums.usage.completionTokens });
+  if (from + count >= to) return sums;
+  return continueAsNew<typeof searchShard>({ plan, shard, start, from: from + count, to, sofar: sums });
+}
+
+/** The service refuses what we send: every other problem would meet the same answer. */
+function isRefusal(error: unknown): boolean {
+  const cause = rootCause(error);
+  return cause instanceof ApplicationFailure && cause.type === 'ServiceRefused';
+}
+
+function rootCause(error: unknown): unknown {
+  let cause = error;
+  while ((cause instanceof ChildWorkflowFailure || cause instanceof ActivityFailure) && cause.cause) cause = cause.cause;
+  return cause;
+}
+
+function rootMessage(error: unknown): string {
+  const cause = rootCause(error);
+  return (cause instanceof Error ? cause.message : String(cause)).slice(0, 300);
+}
