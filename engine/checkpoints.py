@@ -1,0 +1,156 @@
+"""Checkpoints on disk: a folder is written beside its place and renamed, so it is there whole or not at all.
+
+``<root>/<model id>/weights/<name>/``: model.safetensors, optimizer.safetensors, meta.json (training, resumable)
+``<root>/<model id>/sampler_weights/<name>/``: model.safetensors, config and tokenizer, meta.json (opens with transformers)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from .errors import ApiError, FieldError
+
+KINDS = ("weights", "sampler_weights")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+TEMPORARY = ".partial-"
+MODEL_FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
+
+
+@dataclass(frozen=True)
+class CheckpointRef:
+    """``tinker://<model id>/<kind>/<name>``."""
+
+    model_id: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"tinker://{self.model_id}/{self.kind}/{self.name}"
+
+    @staticmethod
+    def parse(path: str, field: str) -> CheckpointRef:
+        parts = path.removeprefix("tinker://").split("/")
+        if not path.startswith("tinker://") or len(parts) != 3 or parts[1] not in KINDS:
+            raise FieldError(field, path, "must look like tinker://<model id>/weights|sampler_weights/<name>")
+        for part in (parts[0], parts[2]):
+            check_name(part, field)
+        return CheckpointRef(*parts)
+
+
+def check_name(name: str, field: str) -> str:
+    if not NAME.fullmatch(name):
+        raise FieldError(
+            field, name, "must be up to 128 letters, digits, '.', '_' or '-', starting with a letter or digit"
+        )
+    return name
+
+
+class CheckpointStore:
+    """Everything expired, and every half-written folder of a killed process, is removed when the store opens."""
+
+    def __init__(self, root: Path, model_folder: Path):
+        self._root, self._model_folder = root, model_folder
+        root.mkdir(parents=True, exist_ok=True)
+        for leftover in root.glob(f"*/*/{TEMPORARY}*"):
+            shutil.rmtree(leftover)
+        self.remove_expired()
+
+    def folder(self, ref: CheckpointRef) -> Path:
+        return self._root / ref.model_id / ref.kind / ref.name
+
+    def exists(self, ref: CheckpointRef) -> bool:
+        return (self.folder(ref) / "meta.json").exists()
+
+    def meta(self, ref: CheckpointRef, field: str = "path") -> dict[str, Any]:
+        try:
+            return orjson.loads((self.folder(ref) / "meta.json").read_bytes())
+        except FileNotFoundError:
+            raise ApiError(404, f"Checkpoint {ref} does not exist (or expired)", path=field, value=str(ref)) from None
+
+    def list(self, kind: str | None = None, model_id: str = "*") -> Iterator[tuple[CheckpointRef, dict[str, Any]]]:
+        """All whole checkpoints, oldest first."""
+        found = []
+        for file in self._root.glob(f"{model_id}/{kind or '*'}/*/meta.json"):
+            *_, owner, found_kind, name, _ = file.parts
+            if not name.startswith(TEMPORARY):
+                found.append((CheckpointRef(owner, found_kind, name), orjson.loads(file.read_bytes())))
+        yield from sorted(found, key=lambda item: item[1]["created"])
+
+    def save(
+        self,
+        ref: CheckpointRef,
+        weights: dict[str, Tensor],
+        optimizer: dict[str, Tensor] | None,
+        meta: dict[str, Any],
+        ttl_seconds: float | None,
+        overwrite: bool = False,
+    ) -> None:
+        self.remove_expired()
+        target = self.folder(ref)
+        if self.exists(ref) and not overwrite:
+            raise exists_already(ref)
+        temporary = target.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
+        temporary.mkdir(parents=True)
+        save_file(weights, temporary / "model.safetensors", metadata={"format": "pt"})
+        if optimizer is not None:
+            save_file(optimizer, temporary / "optimizer.safetensors")
+        for name in MODEL_FILES:
+            if (self._model_folder / name).exists():
+                shutil.copyfile(self._model_folder / name, temporary / name)
+        now = time.time()
+        meta = meta | {"created": now, "expires": None if ttl_seconds is None else now + ttl_seconds}
+        (temporary / "meta.json").write_bytes(orjson.dumps(meta, option=orjson.OPT_INDENT_2))
+        for file in temporary.iterdir():
+            _sync(file)
+        if target.exists():
+            # A folder cannot replace a folder in one step: between these two lines the name has no checkpoint.
+            os.rename(target, target.parent / f"{TEMPORARY}{uuid.uuid4().hex}")
+        os.rename(temporary, target)
+        _sync(target.parent)
+        for replaced in target.parent.glob(f"{TEMPORARY}*"):
+            shutil.rmtree(replaced)
+
+    def optimizer(self, ref: CheckpointRef) -> dict[str, Tensor]:
+        return load_file(self.folder(ref) / "optimizer.safetensors")
+
+    def delete(self, ref: CheckpointRef) -> None:
+        self.meta(ref)
+        shutil.rmtree(self.folder(ref))
+
+    def remove_expired(self) -> None:
+        for ref, meta in list(self.list()):
+            if meta.get("expires") is not None and meta["expires"] < time.time():
+                shutil.rmtree(self.folder(ref), ignore_errors=True)
+
+
+def exists_already(ref: CheckpointRef) -> ApiError:
+    return ApiError(
+        409, f"Checkpoint {ref} exists already: choose another name, or pass overwrite", path="path", value=str(ref)
+    )
+
+
+def _sync(path: Path) -> None:
+    """Also after a loss of power a renamed checkpoint is whole."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

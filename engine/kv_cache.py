@@ -1,0 +1,165 @@
+"""The key-value cache of one batch of sequences that join and leave between decode steps.
+
+Layout: sequences are aligned at their *ends*. All of them write the column ``end`` at the same step, so a step writes
+one slice and reads one window ``[end - longest, end]``; what lies before a sequence's start is masked. Rows are kept
+dense: a leaving sequence's row is filled by the last one. When ``end`` reaches the right edge, the window moves back to
+the middle; the width is at least twice the longest sequence, so source and target of the move never overlap and every
+prompt fits left of ``end``.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .llama import LlamaShape, Rotary, Weights, finish_layer, forward, head, project
+
+FIRST_ROWS = 32
+WIDTH_STEP = 128
+PREFILL_TOKENS = 8192
+REMEMBERED_PREFIXES = 128
+
+
+@dataclass
+class Prefix:
+    """A computed prompt: keys and values [layers, 2, kv_heads, length, d], logits [V] after its last token."""
+
+    kv: Tensor
+    logits: Tensor
+
+
+class LlamaCache:
+    """Decoding state of up to ``slots`` sequences under one set of weights. Used under ``torch.inference_mode``."""
+
+    def __init__(self, shape: LlamaShape, rotary: Rotary, weights: Weights, slots: int, memory: Tensor | None = None):
+        self.shape, self.rotary, self.weights, self.slots = shape, rotary, weights, slots
+        self.rows = 0
+        self._longest_allowed = 0
+        self._end = 0
+        self._kv = torch.zeros(0) if memory is None else memory
+        self._start = np.zeros(slots, np.int64)
+        self._prefixes: OrderedDict[bytes, Prefix] = OrderedDict()
+
+    def can_admit(self) -> bool:
+        return self.rows < self.slots
+
+    def memory(self) -> Tensor:
+        """The storage, for the cache of another version of the same model to use once this one is empty."""
+        return self._kv
+
+    def admit(self, prompts: list[np.ndarray], counts: list[int], longest: int) -> Tensor:
+        """Adds ``counts[i]`` rows that continue ``prompts[i]``; gives their next-token logits [sum(counts), V].
+
+        ``longest`` bounds prompt plus completion of every new row. Equal prompts are computed once.
+        """
+        prefixes = self._compute(prompts)
+        self._reserve(self.rows + sum(counts), longest)
+        for prompt, count, prefix in zip(prompts, counts, prefixes, strict=True):
+            rows = slice(self.rows, self.rows + count)
+            self._kv[:, :, rows, :, self._end - len(prompt) : self._end] = prefix.kv[:, :, None]
+            self._start[rows] = self._end - len(prompt)
+            self.rows += count
+        logits = torch.stack([prefix.logits for prefix in prefixes])
+        return logits.repeat_interleave(torch.tensor(counts), 0)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """One step: appends tokens [rows] to their sequences and gives the next logits [rows, V]."""
+        shape, rows, weights = self.shape, self.rows, self.weights
+        if self._end == self._kv.shape[4]:
+            self._move_window(self._kv, self._end // 2)
+        end, start = self._end, self._start[:rows]
+        first = int(start.min())
+        positions = torch.from_numpy(end - start)
+        cos, sin = self.rotary.cos[positions], self.rotary.sin[positions]
+        hidden = torch.from_numpy(np.arange(first, end + 1) < start[:, None])
+        mask = torch.zeros(hidden.shape).masked_fill_(hidden, float("-inf"))[:, None, None] if hidden.any() else None
+        x = F.embedding(tokens, weights["embed"])
+        for layer in range(shape.layers):
+            q, k, v = project(x, weights, layer, shape, cos, sin)
+            keys, values = self._kv[layer, :, :rows]
+            keys[:, :, end], values[:, :, end] = k, v
+            # The queries that share a key-value head stand in for a sequence of queries: no copy of the cache.
+            grouped = q.unflatten(1, (shape.kv_heads, -1))
+            attended = F.scaled_dot_product_attention(
+                grouped, keys[:, :, first : end + 1], values[:, :, first : end + 1], attn_mask=mask
+            )
+            x = finish_layer(x, attended.flatten(1), weights, layer, shape)
+        self._end += 1
+        return head(x, weights, shape)
+
+    def remove(self, holes: np.ndarray, fillers: np.ndarray, rows: int) -> None:
+        """Keeps ``rows`` rows: row ``fillers[i]`` moves to ``holes[i]``; whatever stands behind is forgotten."""
+        if holes.size:
+            first = int(self._start[fillers].min())
+            window = self._kv[:, :, :, :, first : self._end]
+            window[:, :, torch.from_numpy(holes)] = window[:, :, torch.from_numpy(fillers)]
+            self._start[holes] = self._start[fillers]
+        self.rows = rows
+
+    def _compute(self, prompts: list[np.ndarray]) -> list[Prefix]:
+        names = [prompt.tobytes() for prompt in prompts]
+        missing = {name: prompt for name, prompt in zip(names, prompts, strict=True) if name not in self._prefixes}
+        for batch in _batches(sorted(missing.values(), key=len)):
+            self._prefill(batch)
+        found = [self._prefixes[name] for name in names]
+        for name in names:
+            self._prefixes.move_to_end(name)
+        while len(self._prefixes) > REMEMBERED_PREFIXES:
+            self._prefixes.popitem(last=False)
+        return found
+
+    def _prefill(self, prompts: list[np.ndarray]) -> None:
+        shape = self.shape
+        ids = torch.zeros(len(prompts), max(map(len, prompts)), dtype=torch.int64)
+        for row, prompt in enumerate(prompts):
+            ids[row, : len(prompt)] = torch.from_numpy(prompt)
+        kv = torch.empty(shape.layers, 2, len(prompts), shape.kv_heads, ids.shape[1], shape.head_size)
+        x = forward(ids, self.weights, shape, self.rotary, kv)
+        last = torch.tensor([len(prompt) - 1 for prompt in prompts])
+        logits = head(x[torch.arange(len(prompts)), last], self.weights, shape)
+        for row, prompt in enumerate(prompts):
+            self._prefixes[prompt.tobytes()] = Prefix(kv[:, :, row, :, : len(prompt)], logits[row])
+
+    def _reserve(self, rows: int, longest: int) -> None:
+        """Grows to hold ``rows`` rows of up to ``longest`` tokens; grows only, in steps, so this is rare."""
+        shape = self.shape
+        self._longest_allowed = max(self._longest_allowed, -(-longest // WIDTH_STEP) * WIDTH_STEP)
+        width = 2 * self._longest_allowed
+        old_rows, old_width = (self._kv.shape[2], self._kv.shape[4]) if self._kv.ndim == 6 else (0, 0)
+        if self.rows == 0:
+            self._end = width // 2
+        if rows <= old_rows and width <= old_width:
+            return
+        grown = max(FIRST_ROWS, old_rows)
+        while grown < rows:
+            grown *= 2
+        # Zeros, not empty: masked columns are multiplied by zero, and zero times a stray NaN would be NaN.
+        kv = torch.zeros(
+            shape.layers, 2, min(grown, self.slots), shape.kv_heads, max(width, old_width), shape.head_size
+        )
+        if self.rows:
+            self._move_window(kv, kv.shape[4] // 2)
+        self._kv = kv
+
+    def _move_window(self, target: Tensor, end: int) -> None:
+        rows = self.rows
+        length = self._end - int(self._start[:rows].min())
+        target[:, :, :rows, :, end - length : end] = self._kv[:, :, :rows, :, self._end - length : self._end]
+        self._start[:rows] += end - self._end
+        self._end = end
+
+
+def _batches(prompts: list[np.ndarray]) -> list[list[np.ndarray]]:
+    """Cuts prompts sorted by length into batches of bounded padded size."""
+    batches: list[list[np.ndarray]] = []
+    for prompt in prompts:
+        if batches and (len(batches[-1]) + 1) * len(prompt) <= PREFILL_TOKENS:
+            batches[-1].append(prompt)
+        else:
+            batches.append([prompt])
+    return batches

@@ -1,0 +1,148 @@
+"""A Llama-shaped decoder in plain torch: one forward for training and prefill, one for decoding against a cache.
+
+Small models spend their time in per-operation overhead and in reading the cache, so the projections are fused
+(q|k|v and gate|up) and nothing is computed twice. Weights are views of one flat vector (`policy.FlatParameters`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class LlamaShape:
+    vocabulary: int
+    hidden: int
+    mlp: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    max_positions: int
+    eps: float
+    tied: bool
+
+
+def llama_shape(config: Any) -> LlamaShape | None:
+    """The shape, or None where the architecture differs from Llama in any way that this forward does not compute."""
+    plain = (
+        config.model_type in ("llama", "mistral")
+        and config.hidden_act == "silu"
+        and not getattr(config, "attention_bias", False)
+        and not getattr(config, "mlp_bias", False)
+        and getattr(config, "sliding_window", None) is None
+        and (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
+        in ("default", "linear", "llama3")
+    )
+    if not plain:
+        return None
+    return LlamaShape(
+        vocabulary=config.vocab_size,
+        hidden=config.hidden_size,
+        mlp=config.intermediate_size,
+        layers=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads,
+        head_size=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
+        max_positions=config.max_position_embeddings,
+        eps=config.rms_norm_eps,
+        tied=bool(config.tie_word_embeddings),
+    )
+
+
+def fuse(state: Weights, shape: LlamaShape) -> Weights:
+    """From the names of ``transformers`` to ours, with fused projections, in single precision."""
+    weights = {"embed": state["model.embed_tokens.weight"], "norm": state["model.norm.weight"]}
+    if not shape.tied:
+        weights["head"] = state["lm_head.weight"]
+    for i in range(shape.layers):
+        source = f"model.layers.{i}."
+        attention = [state[f"{source}self_attn.{p}_proj.weight"] for p in "qkv"]
+        gate_up = [state[f"{source}mlp.{p}_proj.weight"] for p in ("gate", "up")]
+        weights[f"{i}.norm1"] = state[f"{source}input_layernorm.weight"]
+        weights[f"{i}.qkv"] = torch.cat(attention)
+        weights[f"{i}.out"] = state[f"{source}self_attn.o_proj.weight"]
+        weights[f"{i}.norm2"] = state[f"{source}post_attention_layernorm.weight"]
+        weights[f"{i}.gate_up"] = torch.cat(gate_up)
+        weights[f"{i}.down"] = state[f"{source}mlp.down_proj.weight"]
+    return {name: w.detach().float() for name, w in weights.items()}
+
+
+def unfuse(weights: Weights, shape: LlamaShape) -> Weights:
+    """The inverse of `fuse`: what a checkpoint folder stores, so that ``transformers`` opens it."""
+    state = {"model.embed_tokens.weight": weights["embed"], "model.norm.weight": weights["norm"]}
+    if not shape.tied:
+        state["lm_head.weight"] = weights["head"]
+    kv = shape.kv_heads * shape.head_size
+    for i in range(shape.layers):
+        target = f"model.layers.{i}."
+        for name, part in zip("qkv", weights[f"{i}.qkv"].split([shape.heads * shape.head_size, kv, kv]), strict=True):
+            state[f"{target}self_attn.{name}_proj.weight"] = part
+        for name, part in zip(("gate", "up"), weights[f"{i}.gate_up"].chunk(2), strict=True):
+            state[f"{target}mlp.{name}_proj.weight"] = part
+        state[f"{target}input_layernorm.weight"] = weights[f"{i}.norm1"]
+        state[f"{target}self_attn.o_proj.weight"] = weights[f"{i}.out"]
+        state[f"{target}post_attention_layernorm.weight"] = weights[f"{i}.norm2"]
+        state[f"{target}mlp.down_proj.weight"] = weights[f"{i}.down"]
+    return {name: w.detach().contiguous() for name, w in state.items()}
+
+
+class Rotary:
+    """Tables [positions, 1, head_size] such that a rotation is ``x * cos + swap(x) * sin`` (sign folded into sin)."""
+
+    def __init__(self, inverse_frequencies: Tensor, scaling: float, positions: int):
+        angles = torch.arange(positions, dtype=torch.float32)[:, None] * inverse_frequencies.float()[None]
+        self.cos = torch.cat([angles.cos(), angles.cos()], -1)[:, None] * scaling
+        self.sin = torch.cat([-angles.sin(), angles.sin()], -1)[:, None] * scaling
+
+
+def project(x: Tensor, weights: Weights, layer: int, shape: LlamaShape, cos: Tensor, sin: Tensor):
+    """x [..., hidden] -> rotated q [..., heads, d], rotated k and v [..., kv_heads, d]."""
+    normed = F.rms_norm(x, (shape.hidden,), weights[f"{layer}.norm1"], shape.eps)
+    qkv = F.linear(normed, weights[f"{layer}.qkv"]).unflatten(-1, (-1, shape.head_size))
+    turned, v = qkv.split([shape.heads + shape.kv_heads, shape.kv_heads], -2)
+    half = shape.head_size // 2
+    swapped = torch.cat((turned[..., half:], turned[..., :half]), -1)
+    q, k = torch.addcmul(turned * cos, swapped, sin).split([shape.heads, shape.kv_heads], -2)
+    return q, k, v
+
+
+def finish_layer(x: Tensor, attended: Tensor, weights: Weights, layer: int, shape: LlamaShape) -> Tensor:
+    """Output projection and MLP, both residual. ``attended`` is [..., heads * d]."""
+    x = x + F.linear(attended, weights[f"{layer}.out"])
+    normed = F.rms_norm(x, (shape.hidden,), weights[f"{layer}.norm2"], shape.eps)
+    gate, up = F.linear(normed, weights[f"{layer}.gate_up"]).chunk(2, -1)
+    return x + F.linear(F.silu(gate) * up, weights[f"{layer}.down"])
+
+
+def head(x: Tensor, weights: Weights, shape: LlamaShape) -> Tensor:
+    return F.linear(
+        F.rms_norm(x, (shape.hidden,), weights["norm"], shape.eps), weights["embed" if shape.tied else "head"]
+    )
+
+
+def forward(ids: Tensor, weights: Weights, shape: LlamaShape, rotary: Rotary, kv: Tensor | None = None) -> Tensor:
+    """Causal forward over right-padded ids [B, T] -> hidden states [B, T, hidden]; differentiable.
+
+    Padding on the right needs no mask: no real position attends to it. With ``kv`` [layers, 2, B, kv_heads, T, d] the
+    keys and values are written there.
+    """
+    length = ids.shape[1]
+    cos, sin = rotary.cos[:length], rotary.sin[:length]
+    x = F.embedding(ids, weights["embed"])
+    for layer in range(shape.layers):
+        q, k, v = (t.transpose(1, 2) for t in project(x, weights, layer, shape, cos, sin))
+        if kv is not None:
+            kv[layer, 0], kv[layer, 1] = k, v
+        if shape.heads != shape.kv_heads:
+            k, v = (t.repeat_interleave(shape.heads // shape.kv_heads, 1) for t in (k, v))
+        attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = finish_layer(x, attended.transpose(1, 2).flatten(2), weights, layer, shape)
+    return x

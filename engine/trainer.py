@@ -1,0 +1,169 @@
+"""Losses, gradient accumulation and AdamW, on one flat vector of parameters.
+
+Losses are summed over tokens; normalising is the client's business. Tensors follow the shift convention of the
+protocol: ``ids = full[:-1]``, ``targets = full[1:]``, and every other array is aligned with the targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .errors import ApiError
+from .policy import Architecture, Parameters, views
+
+MICRO_BATCH_TOKENS = 4096
+
+
+@dataclass
+class Datum:
+    """One sequence; arrays are of equal length. Which of the optional ones are used depends on the loss."""
+
+    ids: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray | None = None
+    logprobs: np.ndarray | None = None
+    advantages: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """``cross_entropy``, ``importance_sampling`` or ``ppo`` with its ratio bounds."""
+
+    name: str
+    clip_low: float = 0.8
+    clip_high: float = 1.2
+
+
+@dataclass(frozen=True)
+class Adam:
+    learning_rate: float
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float
+    grad_clip_norm: float
+
+
+@dataclass
+class TrainState:
+    """A live model: parameters, the gradient accumulated so far, AdamW's moments and step count."""
+
+    architecture: Architecture
+    parameters: Parameters
+    gradient: Tensor = field(init=False)
+    moment1: Tensor = field(init=False)
+    moment2: Tensor = field(init=False)
+    steps: int = 0
+    has_gradient: bool = False
+    broken: str | None = None
+
+    def __post_init__(self) -> None:
+        flat = self.parameters.flat
+        self.gradient, self.moment1, self.moment2 = (torch.zeros_like(flat) for _ in range(3))
+        self._leaves = {name: w.detach().requires_grad_() for name, w in self.parameters.weights.items()}
+        shapes = {name: w.shape for name, w in self._leaves.items()}
+        # Gradients are views of one vector, which autograd adds into in place.
+        for leaf, gradient in zip(self._leaves.values(), views(self.gradient, shapes).values(), strict=True):
+            leaf.grad = gradient
+
+    def forward_backward(self, data: list[Datum], loss: Loss, backward: bool = True) -> Iterator[None]:
+        """Yields between micro-batches so that sampling can run; returns (loss sum, log-probabilities per datum).
+
+        A failure drops the whole accumulated gradient and makes the next `step` fail, because a client may have sent
+        that step before it could know.
+        """
+        try:
+            total = 0.0
+            logprobs: list[np.ndarray] = [np.zeros(0, np.float32)] * len(data)
+            for chunk in micro_batches(data):
+                value, parts = self._micro_batch([data[i] for i in chunk], loss, backward)
+                total += value
+                for index, part in zip(chunk, parts, strict=True):
+                    logprobs[index] = part
+                yield
+            if not np.isfinite(total) or not torch.isfinite(self.gradient).all():
+                raise ApiError(
+                    400, f"the loss or its gradient is not finite (loss:sum is {total}); no gradient was kept"
+                )
+        except Exception as error:
+            if backward:
+                self.gradient.zero_()
+                self.has_gradient, self.broken = False, str(error)
+            raise
+        self.has_gradient |= backward
+        return total, logprobs
+
+    def step(self, adam: Adam) -> dict[str, float]:
+        """One AdamW step (decoupled weight decay) on the accumulated gradient, which is then dropped."""
+        if self.broken is not None:
+            reason, self.broken = self.broken, None
+            raise ApiError(400, f"no step was made because an earlier forward_backward failed: {reason}")
+        if not self.has_gradient:
+            raise ApiError(400, "optim_step has no gradient to apply: send forward_backward first")
+        with torch.no_grad():
+            gradient, flat = self.gradient, self.parameters.flat
+            norm = float(gradient.norm())
+            if 0 < adam.grad_clip_norm < norm:
+                gradient.mul_(adam.grad_clip_norm / norm)
+            self.steps += 1
+            self.moment1.lerp_(gradient, 1 - adam.beta1)
+            self.moment2.mul_(adam.beta2).addcmul_(gradient, gradient, value=1 - adam.beta2)
+            flat.mul_(1 - adam.learning_rate * adam.weight_decay)
+            scale = (self.moment2 / (1 - adam.beta2**self.steps)).sqrt_().add_(adam.eps)
+            flat.addcdiv_(self.moment1, scale, value=-adam.learning_rate / (1 - adam.beta1**self.steps))
+            gradient.zero_()
+        self.has_gradient = False
+        return {"grad_norm:mean": norm, "optimizer_steps:max": float(self.steps)}
+
+    def _micro_batch(self, data: list[Datum], loss: Loss, backward: bool) -> tuple[float, list[np.ndarray]]:
+        real = _padded([np.ones(len(d.ids), bool) for d in data])
+        ids, targets = _padded([d.ids for d in data]), _padded([d.targets for d in data])
+        with torch.set_grad_enabled(backward):
+            logprobs = self.architecture.target_logprobs(self._leaves, ids, targets, real)
+            value = loss_sum(loss, logprobs, data)
+        if backward:
+            value.backward()
+        lengths = np.cumsum([len(d.ids) for d in data])[:-1]
+        return float(value.detach()), np.split(logprobs.detach().numpy(), lengths)
+
+
+def loss_sum(loss: Loss, logprobs: Tensor, data: list[Datum]) -> Tensor:
+    """The loss summed over all targets of the data, whose log-probabilities are concatenated in ``logprobs``."""
+    if loss.name == "cross_entropy":
+        return -(logprobs * _joined([d.weights for d in data])).sum()
+    old, advantages = _joined([d.logprobs for d in data]), _joined([d.advantages for d in data])
+    # A prompt position has advantage 0 and no sampler log-probability, so its ratio means nothing and may overflow.
+    counted = advantages != 0
+    ratio = (logprobs[counted] - old[counted]).exp()
+    gain = ratio * advantages[counted]
+    if loss.name == "ppo":
+        gain = torch.minimum(gain, ratio.clamp(loss.clip_low, loss.clip_high) * advantages[counted])
+    return -gain.sum()
+
+
+def micro_batches(data: list[Datum]) -> list[list[int]]:
+    """Indices of the data, longest first, in groups whose padded size stays near the token budget."""
+    order = sorted(range(len(data)), key=lambda i: -len(data[i].ids))
+    groups: list[list[int]] = []
+    for index in order:
+        if groups and (len(groups[-1]) + 1) * len(data[groups[-1][0]].ids) <= MICRO_BATCH_TOKENS:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
+
+
+def _padded(arrays: list[np.ndarray]) -> Tensor:
+    out = np.zeros((len(arrays), max(map(len, arrays))), arrays[0].dtype)
+    for row, array in enumerate(arrays):
+        out[row, : len(array)] = array
+    return torch.from_numpy(out)
+
+
+def _joined(arrays: list[np.ndarray | None]) -> Tensor:
+    return torch.from_numpy(np.concatenate([a for a in arrays if a is not None]))

@@ -1,0 +1,61 @@
+"""The same cache interface as `kv_cache.LlamaCache` for any model of ``transformers``: a left-padded static batch.
+
+New sequences join only when the batch is empty; finished ones leave at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from .llama import Weights
+
+
+class TransformersCache:
+    def __init__(self, module: torch.nn.Module, weights: Weights, slots: int):
+        self._module, self._weights, self.slots = module, weights, slots
+        self.rows = 0
+        self._mask = torch.zeros(0, 0, dtype=torch.int64)
+        self._past = DynamicCache(config=module.config)
+
+    def can_admit(self) -> bool:
+        return self.rows == 0
+
+    def memory(self) -> None:
+        return None
+
+    def admit(self, prompts: list[np.ndarray], counts: list[int], longest: int) -> Tensor:
+        width = max(map(len, prompts))
+        ids = torch.zeros(len(prompts), width, dtype=torch.int64)
+        self._mask = torch.zeros_like(ids)
+        for row, prompt in enumerate(prompts):
+            ids[row, width - len(prompt) :] = torch.from_numpy(prompt)
+            self._mask[row, width - len(prompt) :] = 1
+        self._past = DynamicCache(config=self._module.config)
+        logits = self._run(ids)
+        order = torch.arange(len(prompts)).repeat_interleave(torch.tensor(counts))
+        self._select(order)
+        return logits[order]
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        self._mask = torch.cat((self._mask, torch.ones(self.rows, 1, dtype=torch.int64)), 1)
+        return self._run(tokens[:, None])
+
+    def remove(self, holes: np.ndarray, fillers: np.ndarray, rows: int) -> None:
+        order = np.arange(self.rows)
+        order[holes] = fillers
+        self._select(torch.from_numpy(order[:rows]))
+
+    def _run(self, ids: Tensor) -> Tensor:
+        positions = (self._mask.cumsum(1) - 1).clamp_(min=0)[:, -ids.shape[1] :]
+        inputs = {"input_ids": ids, "attention_mask": self._mask, "position_ids": positions}
+        inputs |= {"past_key_values": self._past, "use_cache": True}
+        return torch.func.functional_call(self._module, self._weights, (), inputs).logits[:, -1]
+
+    def _select(self, order: Tensor) -> None:
+        self.rows = len(order)
+        self._mask = self._mask[order]
+        if self.rows:
+            self._past.batch_select_indices(order)
