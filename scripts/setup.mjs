@@ -80,7 +80,7 @@ async function npmCi() {
   const result = await execute(command, [...args, 'ci', '--no-audit', '--no-fund', '--loglevel=error']);
   if (result.code !== 0)
     throw new SetupError(
-      `npm ci failed. Is the npm registry reachable, and the disk not full?\n${tail(result.output)}`,
+      `npm ci failed. Is the npm registry reachable, and the disk not full?\n${result.output.trim().split('\n').slice(0, 8).join('\n')}`,
     );
 }
 

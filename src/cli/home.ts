@@ -1,0 +1,38 @@
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+/** Where everything that outlives a process is kept. Deleting the folder forgets all runs. */
+export interface Home {
+  root: string;
+  /** The dev server's SQLite file. */
+  database: string;
+  artifacts: string;
+  /** The engine's checkpoints and journal. */
+  engine: string;
+  logs: string;
+  /** Held by the one `demo` or `up` that may run here. */
+  lock: string;
+  /** Where that one's server listens, for the other commands. */
+  server: string;
+  /** Which run `demo` continues, by configuration. */
+  demo: string;
+}
+
+/** `ASTROFLOW_HOME`, else `.astroflow` in the current folder. */
+export function homeFrom(env: NodeJS.ProcessEnv, cwd: string): Home {
+  const root = resolve(cwd, env.ASTROFLOW_HOME || '.astroflow');
+  return {
+    root,
+    database: join(root, 'temporal.db'),
+    artifacts: join(root, 'artifacts'),
+    engine: join(root, 'engine'),
+    logs: join(root, 'logs'),
+    lock: join(root, 'demo.lock'),
+    server: join(root, 'server.json'),
+    demo: join(root, 'demo.json'),
+  };
+}
+
+export function createHome(home: Home): void {
+  for (const folder of [home.root, home.artifacts, home.engine, home.logs]) mkdirSync(folder, { recursive: true });
+}
