@@ -69,7 +69,8 @@ export function openaiSampler(config: OpenAiSamplerConfig, env: NodeJS.ProcessEn
       const { client, root } = connect();
       try {
         const path = `${root}/astroflow/usage?prefix=${encodeURIComponent(callPrefix)}`;
-        return (await client.get(path, { signal })) as { calls: number; tokens: number };
+        const usage = (await client.get(path, { signal })) as { calls: number; completion_tokens: number };
+        return { calls: usage.calls, tokens: usage.completion_tokens };
       } catch (error) {
         if (error instanceof APIError && error.status === 404) return null;
         throw toServiceError(error, root, signal);

@@ -107,7 +107,7 @@ export function tinkerClient(options: TinkerOptions) {
         continue;
       }
       if (answer.status < 300 && json !== undefined) {
-        if ('error' in json && json.error != null) throw failedFuture(options, { ...json, error: json.error });
+        if ('error' in json && json.error != null) throw failedFuture(options, what, { ...json, error: json.error });
         return json as T;
       }
       const error = refusal(options, what, answer);

@@ -88,45 +88,54 @@ function codeOf(error: unknown): string | undefined {
   return 'code' in error && typeof error.code === 'string' ? error.code : codeOf(error.cause);
 }
 
-/** What servers say when a restart or their reaper took a model, a session or a promise away. */
-const LOST = /not loaded|not found|unknown|no such|does not exist|expired|unloaded/i;
-
 /** A refusal as the error that tells the caller what to do (the status table of the protocol). */
 export function refusal(options: HttpOptions, path: string, answer: Answer): ServiceError {
   const { status, json } = answer;
   const said = messageOf(json);
   const message = `${options.service} refused ${path} (${status})${said ? `: ${said}` : ''}`;
-  return new ServiceError(kindOf(status, said), message, {
+  return new ServiceError(kindOf(path, status, said), message, {
     service: options.service,
     status,
     ...retryAfter(answer.headers),
   });
 }
 
-function kindOf(status: number, said: string | undefined): ServiceErrorKind {
+function kindOf(path: string, status: number, said: string | undefined): ServiceErrorKind {
   if (status === 402) return 'paused';
   if (status === 408 || status === 429 || status === 503) return 'retryable';
   if (status >= 500) return 'ambiguous';
-  if (status === 410) return 'lost';
+  return isLost(path, status, said) ? 'lost' : 'fatal';
+}
+
+/** Whether a refusal means that a restart or a reaper took away a model, session, checkpoint or promise. */
+function isLost(path: string, status: number, said: string | undefined): boolean {
+  if (status === 410) return true;
   // FastAPI answers a path it does not have with exactly "Not Found": that is not a Tinker server.
-  const aboutState = said !== undefined && said !== 'Not Found' && LOST.test(said);
-  return (status === 400 || status === 404) && aboutState ? 'lost' : 'fatal';
+  if (said === undefined || said === 'Not Found') return false;
+  // A base model that the server does not have is a wrong configuration.
+  if (path === '/create_model') return status === 404 && /session/i.test(said);
+  return status === 404 || (status === 400 && /not loaded/i.test(said));
 }
 
 /** A finished future that failed: the server's words and whose fault it was. */
-export function failedFuture(options: HttpOptions, json: { error: unknown; category?: unknown }): ServiceError {
+export function failedFuture(
+  options: HttpOptions,
+  path: string,
+  json: { error: unknown; category?: unknown },
+): ServiceError {
   const said = typeof json.error === 'string' ? json.error : JSON.stringify(json.error);
-  const user = json.category === 'user';
-  const kind = LOST.test(said) && /model|session|weights|sampler/i.test(said) ? 'lost' : user ? 'fatal' : 'retryable';
-  return new ServiceError(kind, `${options.service} could not do the request: ${said}`, { service: options.service });
+  const lost = path !== '/create_model' && /not loaded|does not exist|not found|expired/i.test(said);
+  const kind = lost ? 'lost' : json.category === 'user' ? 'fatal' : 'retryable';
+  return new ServiceError(kind, `${options.service} could not do ${path}: ${said}`, { service: options.service });
 }
 
-/** `{detail}` (a text, or FastAPI's list), `{error}`, `{error_message}` or `{message}`: servers differ. */
+/** `{detail}` (a text, or FastAPI's list), `{error}`, `{error: {message}}`, `{error_message}`: servers differ. */
 function messageOf(json: unknown): string | undefined {
   if (typeof json !== 'object' || json === null) return undefined;
   const fields = json as Record<string, unknown>;
   const said = fields.detail ?? fields.error_message ?? fields.error ?? fields.message;
   if (said === undefined) return undefined;
+  if (typeof said === 'object' && said !== null && 'message' in said) return messageOf(said);
   return (typeof said === 'string' ? said : JSON.stringify(said)).slice(0, 500);
 }
 

@@ -34,10 +34,9 @@ export async function trainStep(client: TinkerClient, step: TrainStep, signal: A
       gradients.push(await client.forwardBackward(step.modelId, seqId++, { ...step.input, data }, both));
     }
     const optimizer = await client.optimStep(step.modelId, seqId++, step.adam, both);
-    const [outputs, { metrics }] = await Promise.all([
-      Promise.all(gradients.map((pending) => pending.result())),
-      optimizer.result(),
-    ]);
+    // Gradients first: when one of them failed, the optimiser's own error is only its echo.
+    const outputs = await Promise.all(gradients.map((pending) => pending.result()));
+    const { metrics } = await optimizer.result();
     return { output: combine(outputs), metrics: metrics ?? {}, nextSeqId: seqId };
   } catch (error) {
     failed.abort(error);

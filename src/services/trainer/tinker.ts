@@ -140,9 +140,10 @@ export function tinkerTrainer(
       return { live: advance(live), samplerModel: (await save.result()).path };
     },
 
-    async release(live, signal) {
+    /** Also after a cancellation: what nobody will use should not hold memory. */
+    async release(live) {
       try {
-        if (!signal.aborted) await unload(connect().client, live.modelId);
+        await unload(connect().client, live.modelId);
       } catch {
         // No address any more: nothing to release there.
       }
