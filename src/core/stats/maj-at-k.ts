@@ -30,7 +30,8 @@ export function majAtK(classes: readonly AnswerClass[], abstentions: number, k: 
       won += binomial(candidate.count, votes) * subsetsWon(others, abstentions, votes, k - votes);
     }
   });
-  return won / binomial(n, k);
+  // Sums of large counts may end a rounding error above one.
+  return Math.min(1, won / binomial(n, k));
 }
 
 /**

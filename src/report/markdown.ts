@@ -1,0 +1,194 @@
+import { fixed, integer, percent, points, seconds } from './format.ts';
+import type { Score, Summary } from './summary-schema.ts';
+import {
+  benchmarksOf,
+  COVERAGE,
+  comparisonsOf,
+  comparisonTable,
+  sampleSize,
+  scoresOf,
+  scoreTable,
+  type Table,
+} from './tables.ts';
+import { claim, verdict } from './verdict.ts';
+
+/** Rows of a learning curve that a person reads; all points are in `summary.json`. */
+const CURVE_ROWS = 10;
+
+/** `report.md`: the summary for people, most important first. Every number in it is in `summary.json` too. */
+export function renderReport(summary: Summary): string {
+  const sections = [
+    `# Run ${summary.run}`,
+    [`**${verdict(summary)}**`, claim(summary)].filter((text) => text !== null).join('\n\n'),
+    COVERAGE,
+    ...benchmarksOf(summary).map((benchmark) => benchmarkSection(summary, benchmark)),
+    behaviourSection(summary),
+    funnelSection(summary),
+    stagesSection(summary),
+    ...Object.entries(summary.rl).map(([arm, iterations]) => curveSection(arm, iterations)),
+    provenanceSection(summary),
+  ];
+  return `${sections.join('\n\n')}\n`;
+}
+
+function benchmarkSection(summary: Summary, benchmark: string): string {
+  const scores = scoresOf(summary, benchmark);
+  const comparisons = comparisonsOf(summary, benchmark);
+  const parts = [
+    `## Scores: ${benchmark} (${sampleSize(scores)})`,
+    table(scoreTable(scores)),
+    'pass@1 is the mean over problems of the share of right answers; an answer that is cut off is wrong. The interval ' +
+      'is a bootstrap over problems, then samples.',
+  ];
+  if (comparisons.length > 0) {
+    const [header = [], ...rows] = comparisonTable(comparisons);
+    parts.push(
+      table([
+        [...header, 'p (Holm)', 'detectable from'],
+        ...rows.map((row, i) => {
+          const comparison = comparisons[i];
+          const detectable = comparison?.minimumDetectableDifference ?? null;
+          return [...row, fixed(comparison?.pHolm ?? 1, 3), detectable === null ? 'n/a' : points(detectable)];
+        }),
+      ]),
+      'Differences are paired by problem; p is from a sign-flip permutation test, then corrected over benchmarks. The ' +
+        'last column is the true difference that so many problems would show four times of five.',
+    );
+  }
+  parts.push('### Several samples', table(severalSamples(scores)));
+  parts.push('### Accuracy against the token cap', table(accuracyCurve(scores)));
+  return parts.join('\n\n');
+}
+
+function severalSamples(scores: readonly Score[]): Table {
+  const ks = (scores[0]?.passAtK ?? []).map(({ k }) => k);
+  const value = (points: { k: number; value: number }[], k: number) => {
+    const point = points.find((one) => one.k === k);
+    return point ? percent(point.value) : 'n/a';
+  };
+  return [
+    ['checkpoint', ...ks.map((k) => `pass@${k}`), ...ks.map((k) => `maj@${k}`)],
+    ...scores.map((score) => [
+      score.checkpoint,
+      ...ks.map((k) => value(score.passAtK, k)),
+      ...ks.map((k) => value(score.majAtK, k)),
+    ]),
+  ];
+}
+
+function accuracyCurve(scores: readonly Score[]): Table {
+  return [
+    ['checkpoint', ...(scores[0]?.accuracyAtCaps ?? []).map(({ cap }) => `≤ ${cap}`)],
+    ...scores.map((score) => [score.checkpoint, ...score.accuracyAtCaps.map(({ accuracy }) => percent(accuracy))]),
+  ];
+}
+
+function behaviourSection(summary: Summary): string {
+  const rows = summary.scores.map((score) => [
+    `${score.checkpoint}, ${score.benchmark}`,
+    fixed(score.backtracksPerAnswer, 2),
+    fixed(score.backtracksWhenRight, 2),
+    fixed(score.backtracksWhenWrong, 2),
+    percent(score.recoveries),
+    percent(score.unanswered),
+    fixed(score.tokensPerCorrectAnswer, 0),
+  ]);
+  const header = [
+    'checkpoint',
+    'backtracks',
+    'when right',
+    'when wrong',
+    'recoveries',
+    'no answer',
+    'tokens per right',
+  ];
+  return [
+    '## Behaviour',
+    table([header, ...rows]),
+    'Backtracks are per answer; a recovery goes back at least once and ends right; tokens per right answer include ' +
+      'those of wrong ones.',
+  ].join('\n\n');
+}
+
+function funnelSection({ funnel }: Summary): string {
+  const rows: Table = [
+    ['what', 'count'],
+    ['problems', integer(funnel.problems)],
+    ['trees', integer(funnel.trees)],
+    ['trees with a right answer', integer(funnel.solved)],
+    ['trees that gave rows', integer(funnel.valid)],
+    ['search rows', integer(funnel.searchRows)],
+    ['direct rows', integer(funnel.directRows)],
+    ...Object.entries(funnel.rejected).map(([reason, number]) => [`rejected: ${reason}`, integer(number)]),
+  ];
+  return ['## From problems to training rows', table(rows)].join('\n\n');
+}
+
+function stagesSection(summary: Summary): string {
+  const rows = summary.stages.map((stage) => [
+    stage.arm === undefined ? stage.name : `${stage.name}, ${stage.arm}`,
+    seconds(stage.seconds),
+    integer(stage.calls),
+    integer(stage.tokens),
+    stage.wastedTokens === null ? 'n/a' : integer(stage.wastedTokens),
+    stage.reused ? 'reused' : 'made by this run',
+  ]);
+  return [
+    '## Cost',
+    table([['stage', 'time', 'calls', 'sampled tokens', 'wasted tokens', 'origin'], ...rows]),
+    `All stages together took ${seconds(summary.wallSeconds)}. Wasted tokens were served and no stored result uses ` +
+      'them: the price of retries and restarts. A reused stage lists what it cost when it was made.',
+  ].join('\n\n');
+}
+
+function curveSection(arm: string, iterations: Summary['rl']['search'] = []): string {
+  const stride = Math.max(1, Math.ceil(iterations.length / CURVE_ROWS));
+  const shown = iterations.filter((_, i) => i % stride === 0 || i === iterations.length - 1);
+  const rows = shown.map((point) => [
+    String(point.iteration),
+    fixed(point.meanReward, 2),
+    percent(point.passRate),
+    fixed(point.meanTokens, 0),
+    fixed(point.backtracksPerAnswer),
+    percent(point.truncated),
+    `${point.zeroVarianceGroups} of ${point.groups}`,
+    fixed(point.entropy, 3),
+    fixed(point.logprobGap, 4),
+  ]);
+  const header = [
+    'iteration',
+    'reward',
+    'right',
+    'tokens',
+    'backtracks',
+    'cut off',
+    'uniform groups',
+    'entropy',
+    'gap',
+  ];
+  return [
+    `## Reinforcement learning: ${arm}`,
+    table([header, ...rows]),
+    'Entropy is the mean negative log-probability per sampled token; gap is the mean difference of log-probabilities ' +
+      'between trainer and sampler.',
+  ].join('\n\n');
+}
+
+function provenanceSection(summary: Summary): string {
+  const list = (entries: Record<string, string>) =>
+    Object.entries(entries).map(([name, value]) => `- ${name}: \`${value.replaceAll('`', "'")}\``);
+  return [
+    '## Where it comes from',
+    [`- seed: ${summary.seed}`, ...list(summary.versions)].join('\n'),
+    'Artifacts, relative to the store:',
+    list(summary.artifacts).join('\n') || '- none were listed',
+  ].join('\n\n');
+}
+
+function table(rows: Table): string {
+  const [header = [], ...body] = rows.map((row) =>
+    row.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')),
+  );
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(header), line(header.map((_, i) => (i === 0 ? '---' : '---:'))), ...body.map(line)].join('\n');
+}

@@ -1,0 +1,130 @@
+import { describe, expect, it } from 'vitest';
+import { integer, points, pValue, seconds } from '../../src/report/format.ts';
+import { renderReport } from '../../src/report/markdown.ts';
+import { buildSummary } from '../../src/report/summary.ts';
+import { renderScores } from '../../src/report/terminal.ts';
+import { claim, verdict } from '../../src/report/verdict.ts';
+import { input, summaryWith } from './example.ts';
+
+const better = { difference: 0.231, low: 0.18, high: 0.28, pValue: 0.0001 };
+const worse = { difference: -0.08, low: -0.12, high: -0.04, pValue: 0.002 };
+const unresolved = { difference: 0.012, low: -0.02, high: 0.044, pValue: 0.41 };
+
+describe('verdict', () => {
+  it('says better, worse or not resolved, each with its interval and p-value', () => {
+    expect(verdict(summaryWith(better))).toMatch(
+      /^search-rl answers \d+\.\d % of new-numbers right and base \d+\.\d %: better by 23\.1 points \(95 % interval \+18\.0 to \+28\.0, p < 0\.001\)\.$/,
+    );
+    expect(verdict(summaryWith(worse))).toContain('worse by 8.0 points (95 % interval −12.0 to −4.0, p = 0.002)');
+    expect(verdict(summaryWith(unresolved))).toMatch(
+      /the difference of \+1\.2 points is not resolved .* differences from about/,
+    );
+  });
+
+  it('calls a difference unresolved when its interval only touches zero', () => {
+    expect(verdict(summaryWith({ ...better, low: 0 }))).toContain('not resolved');
+  });
+
+  it('gives the score alone when there is nothing to compare', () => {
+    const evaluations = input().evaluations.slice(0, 1);
+    expect(verdict(buildSummary(input({ evaluations })))).toMatch(/^base answers .* no second checkpoint/);
+    expect(verdict(buildSummary(input({ evaluations: [] })))).toBe('Nothing was scored.');
+    expect(claim(buildSummary(input({ evaluations })))).toBeNull();
+  });
+});
+
+describe('scores in a terminal', () => {
+  const summary = summaryWith(better);
+
+  it('shows each benchmark with scores, intervals, differences, the verdict and what intervals cover', () => {
+    const text = renderScores(summary, { color: false, width: 100 });
+    expect(text).toContain('new-numbers (60 problems × 4 samples)');
+    expect(text).toMatch(/search-rl +\d+\.\d % +\[\d+\.\d, \d+\.\d\] +\d+ +2\.0 +\d+\.\d % {2}█+/);
+    expect(text).toMatch(/search-rl − base +\+23\.1 +\[\+18\.0, \+28\.0\] +< 0\.001/);
+    expect(text).toMatch(/better by 23\.1\s+points/);
+    expect(text).toMatch(/one\s+training\s+seed/);
+  });
+
+  it('aligns columns: the cells of one column end in one place', () => {
+    const lines = renderScores(summary, { color: false, width: 60 }).split('\n');
+    const rows = lines.filter((line) => /^(base|direct-sft|search-sft|search-rl|direct-rl) +\d/.test(line)).slice(0, 5);
+    expect(rows).toHaveLength(5);
+    expect(new Set(rows.map((row) => row.indexOf('%'))).size).toBe(1);
+    expect(new Set(rows.map((row) => row.indexOf(']'))).size).toBe(1);
+  });
+
+  it('never writes a line wider than the terminal and always keeps names and scores', () => {
+    for (const width of [40, 60, 80, 120]) {
+      const lines = renderScores(summary, { color: false, width }).split('\n');
+      expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(width);
+      expect(lines.some((line) => /^search-rl +\d+\.\d %/.test(line))).toBe(true);
+    }
+  });
+
+  it('writes no escape codes without colour, and the same words with it', () => {
+    const plain = renderScores(summary, { color: false, width: 80 });
+    const colored = renderScores(summary, { color: true, width: 80 });
+    const escapes = new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, 'g');
+    expect(plain).not.toMatch(escapes);
+    expect(colored).toMatch(escapes);
+    expect(colored.replace(escapes, '')).toBe(plain);
+  });
+
+  it('says so when nothing was scored', () => {
+    expect(renderScores(buildSummary(input({ evaluations: [] })), { color: false, width: 80 })).toContain(
+      'Nothing was scored.',
+    );
+  });
+});
+
+describe('report for people', () => {
+  const report = renderReport(buildSummary(input()));
+
+  it('opens with the verdict and the claim, then says what intervals cover', () => {
+    const [title, first, second, third] = report.split('\n\n');
+    expect(title).toBe('# Run demo');
+    expect(first).toMatch(/^\*\*search-rl answers .*\*\*$/);
+    expect(second).toMatch(/^search-rl answers .* and direct-rl/);
+    expect(third).toContain('one training seed');
+  });
+
+  it('holds scores, comparisons, funnel, cost, curve and provenance', () => {
+    expect(report).toContain('## Scores: new-problems (60 problems × 4 samples)');
+    expect(report).toContain('| search-rl − direct-rl |');
+    expect(report).toContain('| pass@4 |');
+    expect(report).toContain('| ≤ 240 |');
+    expect(report).toContain('| rejected: no wrong terminal | 10 |');
+    expect(report).toContain('| search | 60.0 s | 10 | 1,234,567 | n/a | made by this run |');
+    expect(report).toContain('| sft, search |');
+    expect(report).toContain('took 2 min 30 s');
+    expect(report).toContain('## Reinforcement learning: search');
+    expect(report).toContain('- trees: `search/abc`');
+  });
+
+  it('thins long curves and keeps their ends', () => {
+    const curve = report.split('## Reinforcement learning: search')[1]!.split('\n\n')[1]!.split('\n').slice(2);
+    expect(curve.length).toBeLessThanOrEqual(11);
+    expect(curve[0]).toMatch(/^\| 0 \|.*\| n\/a \|$/);
+    expect(curve.at(-1)).toMatch(/^\| 29 \|/);
+  });
+
+  it('has rows of one length in every table, whatever the names hold', () => {
+    const funnel = { ...input().funnel, rejected: { 'a | b\nc': 1 } };
+    const tables = renderReport(buildSummary(input({ funnel })))
+      .split('\n\n')
+      .filter((block) => block.startsWith('|'));
+    for (const table of tables) {
+      const cells = table.split('\n').map((row) => row.split(/(?<!\\)\|/).length);
+      expect(new Set(cells).size).toBe(1);
+    }
+  });
+});
+
+describe('numbers', () => {
+  it('read the same everywhere', () => {
+    expect([points(0.1234), points(-0.05), points(0), points(-0.0001)]).toEqual(['+12.3', '−5.0', '0.0', '0.0']);
+    expect([pValue(0.0004), pValue(0.0421)]).toEqual(['p < 0.001', 'p = 0.042']);
+    expect([integer(999), integer(1234567)]).toEqual(['999', '1,234,567']);
+    expect([seconds(12.34), seconds(150), seconds(359.7)]).toEqual(['12.3 s', '2 min 30 s', '6 min 0 s']);
+  });
+});

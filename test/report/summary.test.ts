@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import { buildSummary, defaultTokenCaps } from '../../src/report/summary.ts';
+import { summarySchema } from '../../src/report/summary-schema.ts';
+import { answersOf, input, stage } from './example.ts';
+
+describe('summary of a run', () => {
+  const summary = buildSummary(input());
+
+  it('is valid, survives JSON unchanged and is a pure function of its input', () => {
+    expect(summarySchema.parse(JSON.parse(JSON.stringify(summary)))).toEqual(summary);
+    expect(buildSummary(input())).toEqual(summary);
+  });
+
+  it('scores every checkpoint on every benchmark, in the order given', () => {
+    expect(summary.scores.map((score) => `${score.checkpoint}/${score.benchmark}`).slice(0, 6)).toEqual([
+      'base/new-numbers',
+      'direct-sft/new-numbers',
+      'search-sft/new-numbers',
+      'search-rl/new-numbers',
+      'direct-rl/new-numbers',
+      'base/new-problems',
+    ]);
+    const rl = summary.scores[3]!;
+    const right = answersOf('search-rl', 'new-numbers', 0.6).filter((answer) => answer.verdict.correct === true).length;
+    expect(rl).toMatchObject({ problems: 60, samplesPerProblem: 4, attempted: 240, backtracksPerAnswer: 2 });
+    expect(rl.passAt1.value).toBeCloseTo(right / 240, 12);
+    expect(rl.passAt1.low).toBeLessThan(rl.passAt1.value);
+    expect(rl.passAt1.high).toBeGreaterThan(rl.passAt1.value);
+    expect(rl.recoveries).toBeCloseTo(right / 240, 12);
+  });
+
+  it('gives pass@k and maj@k for powers of two up to the samples, starting at pass@1', () => {
+    const score = summary.scores[3]!;
+    expect(score.passAtK.map(({ k }) => k)).toEqual([1, 2, 4]);
+    expect(score.passAtK[0]?.value).toBeCloseTo(score.passAt1.value, 12);
+    expect(score.majAtK[0]?.value).toBeCloseTo(score.passAt1.value, 12);
+    expect(score.majAtK[2]!.value).toBeLessThanOrEqual(score.passAtK[2]!.value);
+  });
+
+  it('ends the accuracy curve at pass@1', () => {
+    const score = summary.scores[3]!;
+    expect(score.accuracyAtCaps.map(({ cap }) => cap)).toEqual([30, 60, 90, 120, 180, 240]);
+    expect(score.accuracyAtCaps.at(-1)?.accuracy).toBeCloseTo(score.passAt1.value, 12);
+  });
+
+  it('compares the pairs that answer a question, on every benchmark, the headline first', () => {
+    expect(summary.comparisons.map(({ from, to }) => `${from} → ${to}`)).toEqual(
+      [
+        'base → search-rl',
+        'direct-rl → search-rl',
+        'search-sft → search-rl',
+        'base → direct-rl',
+        'direct-sft → search-sft',
+      ].flatMap((pair) => [pair, pair]),
+    );
+    const [headline] = summary.comparisons;
+    const [base, , , rl] = summary.scores;
+    expect(headline?.difference).toBeCloseTo(rl!.passAt1.value - base!.passAt1.value, 12);
+    expect(headline?.low).toBeGreaterThan(0);
+    expect(headline?.pHolm).toBeGreaterThanOrEqual(headline!.pValue);
+  });
+
+  it('leaves out comparisons whose checkpoints do not exist', () => {
+    const all = input().evaluations;
+    const searchArm = buildSummary(input({ evaluations: all.filter((e) => !e.checkpoint.startsWith('direct')) }));
+    expect(new Set(searchArm.comparisons.map(({ from, to }) => `${from} → ${to}`))).toEqual(
+      new Set(['base → search-rl', 'search-sft → search-rl']),
+    );
+    expect(buildSummary(input({ evaluations: [] }))).toMatchObject({ scores: [], comparisons: [] });
+  });
+
+  it('takes an answer that was cut off as wrong, even one that reads right, and lets it not vote', () => {
+    const answers = answersOf('base', 'b', 1).map((answer) => ({ ...answer, stopReason: 'length' as const }));
+    const [score] = buildSummary(input({ evaluations: [{ checkpoint: 'base', benchmark: 'b', answers }] })).scores;
+    expect(score).toMatchObject({ passAt1: { value: 0, low: 0, high: 0 }, truncated: 1 });
+    expect(score?.majAtK.map(({ value }) => value)).toEqual([0, 0, 0]);
+  });
+
+  it('copes with problems that lack samples', () => {
+    const answers = answersOf('base', 'b', 0.5).slice(0, -3);
+    const [score] = buildSummary(input({ evaluations: [{ checkpoint: 'base', benchmark: 'b', answers }] })).scores;
+    expect(score).toMatchObject({ problems: 60, samplesPerProblem: 4, attempted: 237 });
+    expect(score?.passAtK.map(({ k }) => k)).toEqual([1]);
+  });
+
+  it('measures wall time from the first start to the last end, leaving reused stages out', () => {
+    expect(summary.wallSeconds).toBe(150);
+    const reused = stage('search', -9000, -8000, { reused: true });
+    expect(buildSummary(input({ stages: [reused, stage('sft', 10, 30)] })).wallSeconds).toBe(20);
+    expect(buildSummary(input({ stages: [reused] })).wallSeconds).toBe(0);
+  });
+});
+
+describe('token caps', () => {
+  it('reach the limit and never repeat', () => {
+    expect(defaultTokenCaps(240)).toEqual([30, 60, 90, 120, 180, 240]);
+    expect(defaultTokenCaps(2)).toEqual([1, 2]);
+  });
+});
