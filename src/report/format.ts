@@ -14,9 +14,10 @@ export const percentInterval = (low: number, high: number): string =>
 
 export const pointsInterval = (low: number, high: number): string => `[${points(low)}, ${points(high)}]`;
 
-export const pValue = (p: number): string => (p < 0.001 ? 'p < 0.001' : `p = ${p.toFixed(3)}`);
+export const pValue = (p: number): string => (p < 0.001 ? '< 0.001' : p.toFixed(3));
 
-export const fixed = (value: number | null, digits = 1): string => (value === null ? 'n/a' : value.toFixed(digits));
+export const fixed = (value: number | null, digits = 1): string =>
+  value === null ? 'n/a' : value.toFixed(digits).replace('-', '−');
 
 /** 1234567 as `1,234,567`. */
 export const integer = (value: number): string =>

@@ -1,4 +1,4 @@
-import { fixed, integer, percent, points, seconds } from './format.ts';
+import { fixed, integer, percent, pValue, seconds } from './format.ts';
 import type { Score, Summary } from './summary-schema.ts';
 import {
   benchmarksOf,
@@ -48,7 +48,7 @@ function benchmarkSection(summary: Summary, benchmark: string): string {
         ...rows.map((row, i) => {
           const comparison = comparisons[i];
           const detectable = comparison?.minimumDetectableDifference ?? null;
-          return [...row, fixed(comparison?.pHolm ?? 1, 3), detectable === null ? 'n/a' : points(detectable)];
+          return [...row, pValue(comparison?.pHolm ?? 1), fixed(detectable === null ? null : detectable * 100)];
         }),
       ]),
       'Differences are paired by problem; p is from a sign-flip permutation test, then corrected over benchmarks. The ' +

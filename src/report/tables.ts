@@ -37,7 +37,7 @@ export function comparisonTable(comparisons: readonly Comparison[]): Table {
       `${comparison.to} − ${comparison.from}`,
       points(comparison.difference),
       pointsInterval(comparison.low, comparison.high),
-      pValue(comparison.pValue).replace('p = ', '').replace('p < ', '< '),
+      pValue(comparison.pValue),
     ]),
   ];
 }

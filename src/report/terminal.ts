@@ -18,7 +18,7 @@ export interface TerminalOptions {
 }
 
 const GAP = '  ';
-const BAR_CELLS = 20;
+const BAR_CELLS = 14;
 
 /**
  * The score table at the end of a run: one block per benchmark with scores, intervals and paired differences, then the

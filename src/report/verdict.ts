@@ -24,7 +24,9 @@ export function claim(summary: Summary): string | null {
     (comparison) =>
       comparison.from === 'direct-rl' && comparison.to === 'search-rl' && comparison.benchmark === benchmark,
   );
-  return found ? sentence(summary, found) : null;
+  return found
+    ? `The paper's claim in miniature, reinforcement learning from a search prior against a direct one: ${sentence(summary, found)}`
+    : null;
 }
 
 function sentence(summary: Summary, comparison: Comparison): string {
@@ -35,11 +37,15 @@ function sentence(summary: Summary, comparison: Comparison): string {
         0,
     );
   const scores = `${to} answers ${of(to)} of ${benchmark} right and ${from} ${of(from)}`;
-  const evidence = `95 % interval ${points(low)} to ${points(high)}, ${pValue(comparison.pValue)}`;
+  const p = pValue(comparison.pValue);
+  const evidence = `95 % interval ${points(low)} to ${points(high)}, p ${p.startsWith('<') ? p : `= ${p}`}`;
   const size = `${(Math.abs(difference) * 100).toFixed(1)} points`;
   if (low > 0) return `${scores}: better by ${size} (${evidence}).`;
   if (high < 0) return `${scores}: worse by ${size} (${evidence}).`;
   const detectable = comparison.minimumDetectableDifference;
-  const reach = detectable === null ? '' : `; these problems show differences from about ${points(detectable)} on`;
+  const reach =
+    detectable === null
+      ? ''
+      : `; so many problems show differences of ${(detectable * 100).toFixed(1)} points and more`;
   return `${scores}: the difference of ${points(difference)} points is not resolved (${evidence}${reach}).`;
 }
