@@ -20,7 +20,16 @@ from .decoder import Sample, SampleJob
 from .errors import FieldError, unknown_version
 from .fields import Fields, token_ids
 from .service import (
-    LARGEST_SEED, MAX_PROMPTS, MAX_ROWS, MAX_SAMPLES, Caller, Service, answer, check_length, read_body, read_stops,
+    LARGEST_SEED,
+    MAX_PROMPTS,
+    MAX_ROWS,
+    MAX_SAMPLES,
+    Caller,
+    Service,
+    answer,
+    check_length,
+    read_body,
+    read_stops,
     sample_while_connected,
 )  # fmt: skip
 

@@ -26,7 +26,17 @@ from .fields import Fields
 from .futures import Future
 from .models import Models
 from .service import (
-    LARGEST_SEED, MAX_SAMPLES, Caller, Service, answer, check_length, read_body, read_stops, record, start_sampling, train,
+    LARGEST_SEED,
+    MAX_SAMPLES,
+    Caller,
+    Service,
+    answer,
+    check_length,
+    read_body,
+    read_stops,
+    record,
+    start_sampling,
+    train,
 )  # fmt: skip
 from .tinker_data import read_adam, read_data, read_loss, read_model_input
 
