@@ -1,15 +1,17 @@
 import type { Json, Message, Problem, Verdict } from './problem.ts';
 
 /** What a step looks like, in the words of Sec. 2.4 of the paper, for the template writer of traces. */
-export interface TracePhrases {
+export interface TracePhrases<P extends Problem = Problem> {
   /** The text of a wrong attempt's last step as a trace shows it, without its claimed final answer. */
   withoutAnswer(step: string): string;
   /** Emitted where the trace goes back to a proper ancestor of the failed attempt. `steps` lead to that ancestor. */
-  backtrack(problem: Problem, steps: readonly string[]): string;
+  backtrack(problem: P, steps: readonly string[]): string;
   /** Emitted where that ancestor is the root. */
-  restart(problem: Problem): string;
+  restart(problem: P): string;
   /** Emitted after an intermediate step whose value is high: the same reflection with a positive verdict. */
-  reflectPositive(problem: Problem, steps: readonly string[]): string;
+  reflectPositive(problem: P, steps: readonly string[]): string;
+  /** Emitted after the final answer where positive reflections are on; left out by tasks whose text ends there. */
+  reflectAnswer?(problem: P): string;
   /** Text that appears exactly once for every backtrack or restart: what behaviour statistics count. */
   backtrackMarker: string;
 }
@@ -46,7 +48,7 @@ export interface Task<P extends Problem = Problem> {
    * counterpart of the paper's self-evaluation votes (Sec. 2.3): only sound solutions become traces, right or wrong.
    */
   isSound(problem: P, steps: readonly string[]): boolean;
-  phrases: TracePhrases;
+  phrases: TracePhrases<P>;
 }
 
 export interface GenerateOptions {

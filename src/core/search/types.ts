@@ -44,9 +44,19 @@ export interface SearchNode {
   /** R(S): mean verdict of its rollouts, or its own verdict when terminal (Eq. 2). */
   reward: number;
   children: number[];
-  terminal: null | { correct: boolean | 'unknown'; answer?: string; sound: boolean };
+  terminal: null | Terminal;
   /** Completions from this node to the end: cached side data that also feeds the sampling arms, never nodes. */
   rollouts: Rollout[];
+}
+
+/** The verdict on a finished attempt. */
+export interface Terminal {
+  correct: boolean | 'unknown';
+  answer?: string;
+  /** The task's class of that answer; absent when there is none. */
+  answerClass?: string;
+  /** Whether the task's self-evaluation found nothing false in it. */
+  sound: boolean;
 }
 
 export interface Rollout {
@@ -95,17 +105,28 @@ export interface RolloutAsk {
 export interface SearchRound {
   schema: 'astroflow.search-round/1';
   round: number;
-  expansions: { node: number; children: NewChild[] }[];
+  expansions: Expansion[];
+  /** Terminals (and nodes at the depth limit) that selection came to again: each counts a visit, without a call. */
+  revisits: number[];
   /** Credited calls of this round, for the ledger. */
   calls: string[];
   usage: Usage;
 }
 
+/** What one expanded leaf got. */
+export interface Expansion {
+  node: number;
+  children: NewChild[];
+}
+
+/** A merged child as one round records it. */
 export interface NewChild {
   text: string;
   tokens: number[];
   meanLogprob: number;
   multiplicity: number;
+  /** Plain sampling only: the steps of a whole solution, which becomes a chain of nodes. Their join is `text`. */
+  steps?: string[];
   terminal: SearchNode['terminal'];
   rollouts: Rollout[];
 }

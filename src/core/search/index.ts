@@ -1,0 +1,10 @@
+export { applyRound, foldRounds, isFinished } from './apply.ts';
+export { backedUpValue, backup, rewardOf } from './backup.ts';
+export { gradeRollout, gradeTerminal } from './grade.ts';
+export { meanLogprob, priors } from './prior.ts';
+export { puctScore } from './puct.ts';
+export { askExpand, askRollout, closeRound, mergeSteps } from './round.ts';
+export { askSolutions, mergeSolutions } from './sampling.ts';
+export { type EdgeScore, type EdgeStats, isExpandable, type Selection, selectLeaves } from './select.ts';
+export { createTree, lowestCommonAncestor, nodeAt, pathTo, stepsTo, terminals, tokensTo, treeDepth } from './tree.ts';
+export { uctScore } from './uct.ts';

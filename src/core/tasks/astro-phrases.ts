@@ -1,0 +1,39 @@
+import type { TracePhrases } from '../task.ts';
+import { lastBox } from './boxed.ts';
+
+/** The fixed phrases of ASTRO Sec. 2.4: the same reflection comes before either verdict, so the verdict must be judged. */
+const REFLECTION = 'But wait, are we solving the problem correctly so far? Hmm...';
+const POSITIVE = 'Our solution seems to be correct so far.';
+const NEGATIVE = "I'm not sure if we're solving the problem correctly so far.";
+
+const BOX = '\\boxed{';
+const MAX_QUOTE = 120;
+
+/**
+ * Phrases for tasks whose steps are English paragraphs and whose answers stand in `\boxed{}`. The paper's model writes
+ * the sentence that says where to go back to; this template quotes the first line of the step returned to.
+ */
+export const astroPhrases: TracePhrases = {
+  withoutAnswer: (step) => `${withoutBoxes(step).trimEnd()}\n\n`,
+  backtrack: (_problem, steps) =>
+    `${REFLECTION}\n${NEGATIVE} Let's go back to where we wrote "${quote(steps.at(-1) ?? '')}".\n\n`,
+  restart: () => `${REFLECTION}\n${NEGATIVE} Let's restart our solution from the beginning.\n\n`,
+  reflectPositive: () => `${REFLECTION}\n${POSITIVE}\n\n`,
+  reflectAnswer: () => `\n\n${REFLECTION}\n${POSITIVE}`,
+  backtrackMarker: NEGATIVE,
+};
+
+/** The sentence stays, its number too, but only the last answer of a trace is boxed. */
+function withoutBoxes(text: string): string {
+  let unboxed = text;
+  for (let box = lastBox(unboxed, BOX); box !== null; box = lastBox(unboxed, BOX)) {
+    unboxed = unboxed.slice(0, box.start) + box.content + unboxed.slice(box.end);
+  }
+  return unboxed;
+}
+
+function quote(step: string): string {
+  const line = step.trim().split('\n', 1)[0] ?? '';
+  const plain = line.replace(/^[#\s]+/, '').trimEnd();
+  return plain.length > MAX_QUOTE ? `${plain.slice(0, MAX_QUOTE).trimEnd()}…` : plain;
+}
