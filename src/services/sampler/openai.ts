@@ -38,13 +38,14 @@ export function openaiSampler(config: OpenAiSamplerConfig, env: NodeJS.ProcessEn
     return { client, root };
   }
 
+  // The client leaves a listener on every signal it is given; derived ones keep an activity's own signal clean.
   return {
     async sample(request, signal) {
       const { client, root } = connect();
       try {
         // The body has fields that the client's types do not know; it sends them as they are.
         const response = await client.completions.create(toBody(request) as never, {
-          signal,
+          signal: AbortSignal.any([signal]),
           headers: {
             'x-astroflow-call': request.callId,
             'x-astroflow-attempt': String(request.attempt),
@@ -59,7 +60,7 @@ export function openaiSampler(config: OpenAiSamplerConfig, env: NodeJS.ProcessEn
     async confirm(model, signal) {
       const { client, root } = connect();
       try {
-        await client.models.retrieve(model, { signal });
+        await client.models.retrieve(model, { signal: AbortSignal.any([signal]) });
       } catch (error) {
         throw toServiceError(error, root, signal);
       }
@@ -69,7 +70,10 @@ export function openaiSampler(config: OpenAiSamplerConfig, env: NodeJS.ProcessEn
       const { client, root } = connect();
       try {
         const path = `${root}/astroflow/usage?prefix=${encodeURIComponent(callPrefix)}`;
-        const usage = (await client.get(path, { signal })) as { calls: number; completion_tokens: number };
+        const usage = (await client.get(path, { signal: AbortSignal.any([signal]) })) as {
+          calls: number;
+          completion_tokens: number;
+        };
         return { calls: usage.calls, tokens: usage.completion_tokens };
       } catch (error) {
         if (error instanceof APIError && error.status === 404) return null;

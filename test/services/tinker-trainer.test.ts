@@ -1,0 +1,180 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Checkpoint } from '../../src/core/checkpoint.ts';
+import { tinkerTrainer } from '../../src/services/trainer/tinker.ts';
+import type { AdamParams, Datum, LiveModel } from '../../src/services/trainer/trainer.ts';
+import { fakeTime, type TinkerDouble, tinkerDouble } from './tinker-double.ts';
+
+const { signal } = new AbortController();
+const base: Checkpoint = { id: 'base', step: 0, base: 'b', trainerState: null };
+const trained: Checkpoint = { ...base, id: 'k/step-1', step: 1, trainerState: 'tinker://run/weights/a' };
+const live: LiveModel = { modelId: 'm', nextSeqId: 4, checkpointId: 'k/step-1' };
+const adam: AdamParams = { learningRate: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, gradClipNorm: 1 };
+const crossEntropy = { name: 'cross_entropy' } as const;
+const row: Datum = { tokens: [13, 27, 4], weights: [0, 0, 0.5] };
+const future = '/retrieve_future';
+
+let server: TinkerDouble;
+const trainer = (loraRank: number | null = null) =>
+  tinkerTrainer({ baseUrl: { env: 'URL' }, timeoutMs: 5000, loraRank }, { URL: server.baseUrl }, fakeTime());
+const bodies = (path: string) => server.requests.filter((request) => request.path === path).map(({ body }) => body);
+const logprobs = (...data: number[]) => ({ logprobs: { data, dtype: 'float32' } });
+
+beforeEach(async () => {
+  server = await tinkerDouble();
+  server.answer('/create_session', { json: { session_id: 's1' } }, { json: { session_id: 's2' } });
+});
+afterEach(() => server.close());
+
+describe('a Tinker trainer restores', () => {
+  it('the base as a new model', async () => {
+    server.answer(future, { json: { model_id: 'm' } });
+    const restored = await trainer().restore(base, { optimizer: true }, signal);
+    expect(restored).toEqual({ modelId: 'm', nextSeqId: 1, checkpointId: 'base' });
+    expect(server.paths()).toEqual(['/create_session', '/create_model', future]);
+    expect(bodies('/create_model')[0]).toMatchObject({ session_id: 's1', model_seq_id: 0, base_model: 'b' });
+  });
+
+  it.each([true, false])('a checkpoint as the first request of a new model (optimizer: %s)', async (optimizer) => {
+    server.answer(future, { json: { model_id: 'm' } });
+    const restored = await trainer(8).restore(trained, { optimizer }, signal);
+    expect(restored).toEqual({ modelId: 'm', nextSeqId: 2, checkpointId: 'k/step-1' });
+    expect(bodies('/create_model')[0]).toMatchObject({ lora_config: { rank: 8 } });
+    expect(bodies('/load_weights')[0]).toMatchObject({
+      model_id: 'm',
+      seq_id: 1,
+      path: trained.trainerState,
+      optimizer,
+    });
+  });
+
+  it('a new model every time, in one session', async () => {
+    server.answer(future, { json: { model_id: 'm' } });
+    const one = trainer();
+    await Promise.all([1, 2, 3].map(() => one.restore(base, { optimizer: true }, signal)));
+    expect(bodies('/create_session')).toHaveLength(1);
+    expect(bodies('/create_model').map((body) => body.model_seq_id)).toEqual([0, 1, 2]);
+  });
+
+  it('in a new session once the server has forgotten the old one', async () => {
+    server.answer(
+      '/create_model',
+      { status: 404, json: { detail: 'Session s1 is unknown' } },
+      { json: { request_id: 'r' } },
+    );
+    server.answer(future, { json: { model_id: 'm' } });
+    const one = trainer();
+    await expect(one.restore(base, { optimizer: true }, signal)).rejects.toMatchObject({ kind: 'lost' });
+    await one.restore(base, { optimizer: true }, signal);
+    expect(bodies('/create_model').map((body) => body.session_id)).toEqual(['s1', 's2']);
+  });
+
+  it('nothing of a checkpoint that is gone, and leaves no model behind', async () => {
+    server.answer(future, { json: { model_id: 'm' } });
+    server.answer('/load_weights', { status: 404, json: { detail: 'Checkpoint does not exist' } });
+    await expect(trainer().restore(trained, { optimizer: true }, signal)).rejects.toMatchObject({ kind: 'lost' });
+    expect(bodies('/unload_model')).toMatchObject([{ model_id: 'm' }]);
+  });
+});
+
+describe('a Tinker trainer steps', () => {
+  const answer = (...outputs: object[]) =>
+    server.answer(
+      future,
+      { json: { loss_fn_outputs: outputs, metrics: { 'loss:sum': 2 } } },
+      {
+        json: { metrics: { 'grad_norm:mean': 3 } },
+      },
+    );
+
+  it('with inputs and targets shifted by one token', async () => {
+    answer(logprobs(-1, -2));
+    const { live: after, result } = await trainer().step(live, [row], crossEntropy, adam, signal);
+    expect(bodies('/forward_backward')[0]).toEqual({
+      model_id: 'm',
+      seq_id: 4,
+      forward_backward_input: {
+        loss_fn: 'cross_entropy',
+        data: [
+          {
+            model_input: { chunks: [{ type: 'encoded_text', tokens: [13, 27] }] },
+            loss_fn_inputs: {
+              target_tokens: { data: [27, 4], dtype: 'int64', shape: [2] },
+              weights: { data: [0, 0.5], dtype: 'float32', shape: [2] },
+            },
+          },
+        ],
+      },
+      type: 'forward_backward',
+    });
+    expect(bodies('/optim_step')[0]).toMatchObject({
+      seq_id: 5,
+      adam_params: { learning_rate: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1, grad_clip_norm: 1 },
+    });
+    expect(after).toEqual({ ...live, nextSeqId: 6 });
+    expect(result).toEqual({ loss: 2, logprobs: [[0, -1, -2]], metrics: { 'loss:sum': 2, 'grad_norm:mean': 3 } });
+  });
+
+  it('with advantages and the log-probabilities of the sampler', async () => {
+    answer(logprobs(-1, -2));
+    const rollout: Datum = { tokens: [13, 27, 4], logprobs: [0, 0, -2], advantages: [0, 0, 0.5] };
+    const ppo = { name: 'ppo', config: { clip_low_threshold: 0.8 } } as const;
+    await trainer().step(live, [rollout], ppo, adam, signal);
+    expect(bodies('/forward_backward')[0]?.forward_backward_input).toMatchObject({
+      loss_fn: 'ppo',
+      loss_fn_config: { clip_low_threshold: 0.8 },
+      data: [{ loss_fn_inputs: { logprobs: { data: [0, -2] }, advantages: { data: [0, 0.5] } } }],
+    });
+  });
+
+  it.each([
+    [crossEntropy, row, 1],
+    [
+      { name: 'importance_sampling' } as const,
+      { tokens: [1, 2, 3], logprobs: [0, 0, -1], advantages: [0, 0, 2] },
+      -2 * Math.exp(-1),
+    ],
+    [{ name: 'ppo' } as const, { tokens: [1, 2, 3], logprobs: [0, 0, -1], advantages: [0, 0, -2] }, 2 * 0.8],
+  ])('and computes the loss %j itself where the service reports none', async (loss, datum, expected) => {
+    server.answer(future, { json: { loss_fn_outputs: [logprobs(-1, -2)], metrics: {} } });
+    const { result } = await trainer().step(live, [datum], loss, adam, signal);
+    expect(result.loss).toBeCloseTo(expected, 12);
+  });
+
+  it('only on rows that describe every token', async () => {
+    const bad: Datum[] = [{ tokens: [1, 2, 3] }, { tokens: [1, 2, 3], weights: [1] }, { tokens: [1], weights: [1] }];
+    for (const datum of bad) {
+      const step = trainer().step(live, [datum], crossEntropy, adam, signal);
+      await expect(step).rejects.toMatchObject({ kind: 'fatal', message: expect.stringContaining('for each of') });
+    }
+    expect(server.requests).toEqual([]);
+  });
+
+  it('and refuses an answer that does not describe every token', async () => {
+    answer(logprobs(-1));
+    const step = trainer().step(live, [row], crossEntropy, adam, signal);
+    await expect(step).rejects.toThrow(/expected 2 log-probabilities for a row, got 1/);
+  });
+});
+
+describe('a Tinker trainer saves', () => {
+  it('under names that a path can hold, counting its requests', async () => {
+    server.answer(future, { json: { path: 'tinker://m/weights/x' } });
+    const saved = await trainer().save(live, 'k/step-2/attempt 1', { ttlSeconds: 60 }, signal);
+    expect(saved).toEqual({ live: { ...live, nextSeqId: 5 }, trainerState: 'tinker://m/weights/x' });
+    expect(bodies('/save_weights')[0]).toMatchObject({ seq_id: 4, path: 'k-step-2-attempt-1', ttl_seconds: 60 });
+    const published = await trainer().saveForSampler(saved.live, 'k/step-2', signal);
+    expect(published).toEqual({ live: { ...live, nextSeqId: 6 }, samplerModel: 'tinker://m/weights/x' });
+    expect(bodies('/save_weights_for_sampler')[0]).toMatchObject({ seq_id: 5, path: 'k-step-2' });
+  });
+});
+
+describe('a Tinker trainer releases', () => {
+  it('a model also after a cancellation, and never fails', async () => {
+    const cancelled = AbortSignal.abort();
+    await trainer().release(live, cancelled);
+    expect(bodies('/unload_model')).toMatchObject([{ model_id: 'm' }]);
+    server.answer('/unload_model', { status: 404 });
+    await trainer().release(live, signal);
+    await tinkerTrainer({ baseUrl: { env: 'GONE' }, timeoutMs: 1, loraRank: null }, {}).release(live, signal);
+  });
+});
