@@ -1,6 +1,6 @@
 import { createRandom, deriveSeed } from '../seed.ts';
-import { type BootstrapOptions, percentileInterval, resampledMean } from './bootstrap.ts';
-import { mean, type ProblemScores, packScores, variance } from './samples.ts';
+import { type BootstrapOptions, resampledMean, summarizeProblems, twoLevelInterval } from './bootstrap.ts';
+import { mean, type ProblemScores, packScores, range, variance } from './samples.ts';
 import { Z_95 } from './wilson.ts';
 
 export interface PairedDifference {
@@ -28,7 +28,7 @@ export function pairedDifference(
   return {
     problems: matched.length,
     difference: mean(differences),
-    ...bootstrapDifference(matched, options),
+    ...differenceInterval(matched, options),
     pValue: signFlipPValue(differences, deriveSeed(options.seed, 'sign-flip')),
     minimumDetectableDifference: minimumDetectableDifference(differences),
   };
@@ -44,24 +44,27 @@ function matchProblems(from: readonly ProblemScores[], to: readonly ProblemScore
   });
 }
 
-/** Two-level bootstrap: problems with replacement, then samples within each side of a drawn problem. */
-function bootstrapDifference(
+/** Problems are drawn with replacement, then samples within each side of a drawn problem. */
+function differenceInterval(
   matched: readonly [ProblemScores, ProblemScores][],
   options: BootstrapOptions,
 ): { low: number; high: number } {
-  const a = packScores(matched.map(([from]) => from));
-  const b = packScores(matched.map(([, to]) => to));
-  const random = createRandom(deriveSeed(options.seed, 'bootstrap'));
-  const means = new Float64Array(options.samples);
-  for (let s = 0; s < means.length; s++) {
-    let sum = 0;
-    for (let i = 0; i < matched.length; i++) {
-      const problem = Math.floor(random.next() * matched.length);
-      sum += resampledMean(b, problem, random) - resampledMean(a, problem, random);
-    }
-    means[s] = sum / matched.length;
-  }
-  return percentileInterval(means);
+  if (matched.length === 0) return { low: 0, high: 0 };
+  const from = packScores(matched.map(([a]) => a));
+  const to = packScores(matched.map(([, b]) => b));
+  const before = summarizeProblems(from);
+  const after = summarizeProblems(to);
+  const { low, high } = twoLevelInterval(
+    {
+      means: after.means.map((value, i) => value - (before.means[i] as number)),
+      noise: after.noise.map((value, i) => value + (before.noise[i] as number)),
+      redraw: (problem, random) => resampledMean(to, problem, random) - resampledMean(from, problem, random),
+    },
+    { ...options, seed: deriveSeed(options.seed, 'bootstrap') },
+  );
+  const [leastFrom, mostFrom] = range(from);
+  const [leastTo, mostTo] = range(to);
+  return { low: Math.max(leastTo - mostFrom, low), high: Math.min(mostTo - leastFrom, high) };
 }
 
 /** Up to this many problems that differ, all sign patterns are visited (4,096); beyond, some are drawn. */

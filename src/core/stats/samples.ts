@@ -21,6 +21,11 @@ export function packScores(scores: readonly ProblemScores[]): PackedScores {
   return { values: Float64Array.from(kept.flatMap((problem) => problem.values)), offsets, problems: kept.length };
 }
 
+/** Smallest and largest value; a mean of them lies between. @throws TypeError when there is none. */
+export function range(packed: PackedScores): [least: number, most: number] {
+  return [packed.values.reduce((a, b) => Math.min(a, b)), packed.values.reduce((a, b) => Math.max(a, b))];
+}
+
 export function mean(values: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i] as number;
