@@ -139,8 +139,9 @@ describe('an OpenAI sampler', () => {
 
   it('confirms a model by its name', async () => {
     // A slash inside a name must not become one of the path; a colon may stay.
-    const path = `/v1/models/${encodeURIComponent(request.model).replace('%3A', ':')}`;
-    server.answer(path, { json: { id: request.model } }, { status: 404, json: { detail: 'Model does not exist' } });
+    const noModel = { error: { message: 'Model does not exist' } };
+    const path = '/v1/models/tinker:%2F%2Frun%2Fsampler_weights%2Fa';
+    server.answer(path, { json: { id: request.model } }, { status: 404, json: noModel });
     await sampler().confirm(request.model, signal);
     await expect(sampler().confirm(request.model, signal)).rejects.toMatchObject({ kind: 'lost' });
     expect(server.paths()).toEqual([path, path]);

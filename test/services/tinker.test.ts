@@ -172,12 +172,18 @@ describe('waiting for a result', () => {
     expect(time.sleeps).toEqual([slept]);
   });
 
-  it('backs off up to half a minute while the service is away', async () => {
+  it('backs off up to half a minute while the service is broken', async () => {
     server.answer(future, { status: 500 });
     const waiting = client({ timeoutMs: 200_000 });
     const result = (await waiting.saveWeights('m', 1, 'a', undefined, signal)).result();
     await expect(result).rejects.toMatchObject({ kind: 'ambiguous' });
     expect(time.sleeps).toEqual([500, 1000, 2000, 4000, 8000, 16_000, ...Array(5).fill(30_000)]);
+  });
+
+  it('gives up on a service that stays away', async () => {
+    server.answer(future, { drop: true });
+    await expect(save()).rejects.toMatchObject({ kind: 'ambiguous' });
+    expect(time.sleeps).toEqual([500, 1000, 2000, 4000]);
   });
 
   it('believes the fourth bare 400', async () => {

@@ -37,6 +37,8 @@ const MAX_BACKOFF_MS = 30_000;
 const BILLING_PAUSE_MS = 5_000;
 /** A 400 without a JSON body comes from a proxy, which may recover. */
 const BARE_400_TRIES = 3;
+/** Polls in a row that may find nobody there (7.5 s): a longer absence is a restart, perhaps at another address. */
+const ABSENT_TRIES = 4;
 
 /** 0.5, 1, 2, … 30 s. Without jitter: a worker's calls are few, and repeatable behaviour is worth more. */
 const backoffMs = (tries: number): number => Math.min(500 * 2 ** tries, MAX_BACKOFF_MS);
@@ -87,6 +89,7 @@ export function tinkerClient(options: TinkerOptions) {
   async function retrieve<T>(call: Call, requestId: string, what: string): Promise<T> {
     let failures = 0;
     let bare400 = 0;
+    let absent = 0;
     for (let polls = 0; ; polls++) {
       let answer: Answer;
       const path = '/retrieve_future';
@@ -94,10 +97,11 @@ export function tinkerClient(options: TinkerOptions) {
         answer = await send(call, { method: 'POST', path, body: { request_id: requestId } }, POLL_TIMEOUT_MS);
       } catch (error) {
         // Asking again is always safe, and the result may still be there once the connection is back.
-        if (!(error instanceof ServiceError)) throw error;
-        await pause(call, backoffMs(failures++), error);
+        if (!(error instanceof ServiceError) || absent === ABSENT_TRIES) throw error;
+        await pause(call, backoffMs(absent++), error);
         continue;
       }
+      absent = 0;
       const json = answer.json as Record<string, unknown> | undefined;
       if (answer.status === 408 || (answer.status < 300 && isPending(json))) {
         const state = String(json?.queue_state ?? 'active');
