@@ -6,24 +6,32 @@ import { dirname, join, posix, relative, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /**
- * What a file of each room may import. `own`: rooms whose values it may use; `types`: rooms (or packages) of which only
+ * What a file of each room (a folder, or a file that has its own rule) may import. `own`: rooms whose values it may use; `types`: rooms (or packages) of which only
  * `import type` is allowed; `packages`: packages from outside, where they are limited; `node`: Node's built-ins.
  * @type {Record<string, { own: string[], types?: string[], packages?: string[], node: boolean }>}
  */
 export const rooms = {
   core: { own: ['core'], packages: ['@noble/hashes', 'canonicalize', 'pure-rand'], node: false },
   workflows: {
-    own: ['core', 'workflows'],
-    types: ['activities', 'config'],
+    own: ['core', 'workflows', 'config/plan.ts'],
+    // Types are erased; nothing of these reaches the workflow bundle.
+    types: ['activities', 'config', 'services'],
     packages: ['@temporalio/workflow', '@temporalio/common'],
     node: false,
   },
+  // Artifact names and the plan's types: the one file of config that is pure enough for the workflow bundle.
+  'config/plan.ts': { own: ['core'], types: ['config'], packages: [], node: false },
   config: { own: ['core', 'config'], node: true },
   services: { own: ['core', 'services'], types: ['config'], node: true },
   report: { own: ['core', 'report'], types: ['config'], node: true },
-  activities: { own: ['core', 'services', 'config', 'report', 'activities'], node: true },
+  activities: { own: ['core', 'services', 'config', 'report', 'activities', 'versions.ts'], node: true },
   workers: { own: ['core', 'services', 'config', 'report', 'activities', 'workers'], types: ['workflows'], node: true },
-  cli: { own: ['core', 'services', 'config', 'report', 'workers', 'cli'], types: ['workflows'], node: true },
+  cli: {
+    own: ['core', 'services', 'config', 'report', 'workers', 'versions.ts', 'cli'],
+    types: ['workflows', 'activities'],
+    node: true,
+  },
+  'versions.ts': { own: [], node: true },
 };
 
 const statement =
@@ -49,7 +57,7 @@ export function importsOf(source) {
  * @returns {string | null}
  */
 export function violation(file, { target, typeOnly }) {
-  const room = file.split('/')[0] ?? '';
+  const room = file in rooms ? file : (file.split('/')[0] ?? '');
   const rule = rooms[room];
   if (!rule) return `src/${room} is not one of the rooms (${Object.keys(rooms).join(', ')})`;
 
@@ -57,7 +65,7 @@ export function violation(file, { target, typeOnly }) {
     const path = posix.normalize(posix.join(posix.dirname(file), target));
     const other = path.split('/')[0] ?? '';
     if (other === '..') return `${room} must not import from outside src/ (${target})`;
-    if (rule.own.includes(other)) return null;
+    if (rule.own.includes(other) || rule.own.includes(path)) return null;
     if (rule.types?.includes(other))
       return typeOnly ? null : `${room} may import only types of ${other}: write "import type"`;
     return `${room} must not import ${other} (allowed: ${[...rule.own, ...(rule.types ?? []).map((r) => `types of ${r}`)].join(', ')})`;

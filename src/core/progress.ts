@@ -27,17 +27,3 @@ export type StageName = 'search' | 'linearize' | 'sft' | 'rl' | 'evaluate' | 're
 
 /** `reused`: finished by an earlier run with the same content key. */
 export type StageState = 'waiting' | 'running' | 'done' | 'reused' | 'failed';
-
-/** The same as a Markdown table, for the workflow's details in the UI. */
-export function progressTable(stages: readonly StageProgress[]): string {
-  const rows = stages.map((stage) => {
-    const count = stage.total > 0 ? `${stage.done} / ${stage.total} ${stage.unit}` : '';
-    return `| ${stageLabel(stage)} | ${stage.state} | ${count} | ${stage.tokens || ''} | ${stage.note ?? ''} |`;
-  });
-  return ['| stage | state | done | tokens | |', '| --- | --- | --: | --: | --- |', ...rows].join('\n');
-}
-
-/** `sft search`: the stage and, where there is one, its arm. */
-export function stageLabel(stage: Pick<StageProgress, 'name' | 'arm'>): string {
-  return stage.arm === undefined ? stage.name : `${stage.name} ${stage.arm}`;
-}

@@ -1,0 +1,54 @@
+import { Client, Connection } from '@temporalio/client';
+import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
+import { CliError } from './errors.ts';
+import type { Home } from './home.ts';
+import { readServerFile } from './server-file.ts';
+
+export interface Target {
+  connectionOptions: ClientConnectConfig['connectionOptions'];
+  namespace: string;
+  /** For messages. */
+  address: string;
+}
+
+const defaultAddress = '127.0.0.1:7233';
+
+/**
+ * Which server to talk to: what the environment says (the variables and profiles of the `temporal` CLI), else the
+ * `demo` or `up` that runs in this folder, else the default profile, else the default address.
+ */
+export function temporalTarget(env: NodeJS.ProcessEnv, home: Home): Target {
+  const { connectionOptions, namespace = 'default' } = loadClientConnectConfig({ overrideEnvVars: defined(env) });
+  const explicit = env.TEMPORAL_ADDRESS || env.TEMPORAL_PROFILE || env.TEMPORAL_CONFIG_FILE;
+  const local = explicit ? null : readServerFile(home.server);
+  if (local !== null)
+    return { connectionOptions: { address: local.address }, namespace: 'default', address: local.address };
+  const address = connectionOptions.address ?? defaultAddress;
+  return { connectionOptions: { ...connectionOptions, address }, namespace, address };
+}
+
+/** Runs something with a client of the server, and closes the connection after it. */
+export async function withClient<T>(target: Target, run: (client: Client) => Promise<T>): Promise<T> {
+  let connection: Connection;
+  try {
+    connection = await Connection.connect({ ...target.connectionOptions, connectTimeout: 5000 });
+  } catch (error) {
+    throw unreachable(target, error);
+  }
+  try {
+    return await run(new Client({ connection, namespace: target.namespace }));
+  } finally {
+    await connection.close();
+  }
+}
+
+export function unreachable(target: Pick<Target, 'address'>, error: unknown): CliError {
+  return new CliError(
+    `No Temporal server answers at ${target.address} (${error instanceof Error ? error.message : String(error)}).\n` +
+      'Start one with `npm run up`, or point TEMPORAL_ADDRESS or TEMPORAL_PROFILE at yours.',
+  );
+}
+
+function defined(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}

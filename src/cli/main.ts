@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { CliError } from './errors.ts';
+import { homeFrom } from './home.ts';
+
+/** Runs a command line and gives its exit code; 2 for a wrong command line. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = createProgram((code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync([...argv]);
+    return exitCode;
+  } catch (error) {
+    // Commander has printed its own message: help and version end with 0, wrong arguments with 1.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof CliError) console.error(error.message);
+    else console.error(error);
+    return 1;
+  }
+}
+
+/** Commands load what they need when they run, so that a wrong argument is answered at once. */
+function createProgram(finish: (exitCode: number) => void): Command {
+  const { env } = process;
+  const home = homeFrom(env, process.cwd());
+  const program = new Command('astroflow')
+    .description('Teaches a language model to search in its own output (ASTRO), as durable Temporal workflows.')
+    .version((JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as Package).version)
+    .showSuggestionAfterError()
+    .showHelpAfterError('Run `astroflow --help` for what there is.')
+    .exitOverride();
+
+  program
+    .command('demo')
+    .description('the whole pipeline on this machine; run it again to continue')
+    .option('--config <file>', 'run configuration (default: configs/demo.json)')
+    .option('--fresh', 'start over as a new run that reuses nothing; earlier artifacts stay')
+    .action(async (options) => finish(await (await import('./demo.ts')).demoCommand(home, env, options)));
+  program
+    .command('up')
+    .description('dev server, engine and worker until Ctrl-C')
+    .option('--port <port>', "the server's port, if it is free (default: 7233)", port)
+    .option('--ui-port <port>', "the UI's port, if it is free (default: 8233)", port)
+    .action(async (options) => finish(await (await import('./up.ts')).upCommand(home, env, options)));
+  program
+    .command('worker')
+    .description('a worker for any Temporal server (TEMPORAL_ADDRESS, TEMPORAL_PROFILE, …)')
+    .option('--task-queue <name>', 'queue of the workflows; the activity queues carry it as prefix')
+    .action(async (options) => finish(await (await import('./worker.ts')).workerCommand(home, env, options)));
+  program
+    .command('start')
+    .description('start a run, or find the one that is running under its name')
+    .argument('<config>', 'run configuration, a JSON file')
+    .option('--workflow <type>', 'astroPipeline, or a stage to run alone', 'astroPipeline')
+    .option('--run <name>', 'name of the run (default: from the configuration, else the file)')
+    .option('--task-queue <name>', 'queue of the workflows')
+    .option('--wait', 'show progress and the result')
+    .action(async (config, options) =>
+      finish(await (await import('./start.ts')).startCommand(home, env, config, options)),
+    );
+  program
+    .command('status')
+    .description('how far a run is')
+    .argument('<run>', 'name of the run, or a workflow id')
+    .action(async (run) => finish(await (await import('./status.ts')).statusCommand(home, env, run)));
+  program
+    .command('watch')
+    .description('progress of a run until it ends, then its result')
+    .argument('<run>', 'name of the run, or a workflow id')
+    .action(async (run) => finish(await (await import('./status.ts')).watchCommand(home, env, run)));
+  return program;
+}
+
+interface Package {
+  version: string;
+}
+
+function port(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 65535)
+    throw new InvalidArgumentError('a port is a whole number from 1 to 65535.');
+  return value;
+}

@@ -1,0 +1,107 @@
+import { join } from 'node:path';
+import type { Target } from './connection.ts';
+import { type DevServer, startDevServer } from './dev-server.ts';
+import { type Engine, startEngine } from './engine.ts';
+import { CliError } from './errors.ts';
+import type { Home } from './home.ts';
+import { temporalBinary } from './paths.ts';
+import { lastLines } from './processes.ts';
+import { writeServerFile } from './server-file.ts';
+import { type OpenWorkers, openWorkers } from './worker.ts';
+
+/** Everything that `demo` and `up` keep running: dev server, engine, workers. */
+export interface Stack {
+  target: Target;
+  uiUrl: string;
+  /** Starts engine and workers; the server is there from the beginning. */
+  startWork(): Promise<{ engineUrl: string }>;
+  /** Rejects when a part ended for good; never resolves. */
+  broken: Promise<never>;
+  /** Workers first, so that they can still report; the server last. */
+  stop(): Promise<void>;
+}
+
+export interface StackOptions {
+  home: Home;
+  env: NodeJS.ProcessEnv;
+  port?: number;
+  uiPort?: number;
+  print: (text: string) => void;
+}
+
+/** An engine that keeps dying is not going to get better by a further start. */
+const engineRestarts = 3;
+
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { home, print } = options;
+  const log = (name: string) => join(home.logs, `${name}.log`);
+  // The workers read the engine's address from here at every call, so a restarted engine may have another one.
+  const env: NodeJS.ProcessEnv = { ...options.env };
+  let stopping = false;
+  let engine: Engine | null = null;
+  let workers: OpenWorkers | null = null;
+  let forget = () => {};
+  let breakDown: (error: unknown) => void = () => {};
+  const broken = new Promise<never>((_, reject) => {
+    breakDown = (error) => {
+      if (!stopping) reject(error);
+    };
+  });
+  broken.catch(() => {});
+
+  const server: DevServer = await startDevServer({
+    binary: temporalBinary(),
+    logFile: log('temporal'),
+    database: home.database,
+    ...(options.port !== undefined && { port: options.port }),
+    ...(options.uiPort !== undefined && { uiPort: options.uiPort }),
+  });
+  void server.child.exited.then(() =>
+    breakDown(new CliError(`The Temporal dev server has ended. Its log ends with:\n${lastLines(log('temporal'))}`)),
+  );
+  const { address, uiUrl } = server;
+  const target: Target = { connectionOptions: { address }, namespace: 'default', address };
+  forget = writeServerFile(home.server, { address, uiUrl });
+
+  async function runEngine(restartsLeft: number): Promise<Engine> {
+    const started = await startEngine({ data: home.engine, logFile: log('engine') });
+    engine = started;
+    env.ASTROFLOW_ENGINE_URL = started.url;
+    forget = writeServerFile(home.server, { address, uiUrl, engineUrl: started.url });
+    void started.child.exited.then(async () => {
+      if (stopping) return;
+      const tail = lastLines(log('engine'));
+      try {
+        if (restartsLeft === 0) throw new CliError(`The engine keeps ending. Its log ends with:\n${tail}`);
+        print(`The engine has ended; starting it again. Its log ended with:\n${tail}`);
+        await runEngine(restartsLeft - 1);
+      } catch (error) {
+        breakDown(error);
+      }
+    });
+    return started;
+  }
+
+  return {
+    target,
+    uiUrl,
+    broken,
+    async startWork() {
+      const [started] = await Promise.all([
+        runEngine(engineRestarts),
+        openWorkers({ target, home, env }).then((opened) => {
+          workers = opened;
+          opened.running.catch(breakDown);
+        }),
+      ]);
+      return { engineUrl: started.url };
+    },
+    async stop() {
+      stopping = true;
+      await workers?.stop();
+      await engine?.child.stop();
+      await server.child.stop();
+      forget();
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { defaultTaskQueue } from '../workers/worker.ts';
+import { type ConfigDocument, readConfigFile, runNameFor } from './config-file.ts';
+import { temporalTarget, withClient } from './connection.ts';
+import { createDisplay } from './display.ts';
+import { CliError } from './errors.ts';
+import { describeFailure } from './failure.ts';
+import { follow } from './follow.ts';
+import type { Home } from './home.ts';
+import { onInterrupt } from './interrupt.ts';
+import { renderResult } from './result.ts';
+
+export const rootWorkflow = 'astroPipeline';
+
+export interface StartOptions {
+  workflow: string;
+  run?: string;
+  taskQueue?: string;
+  wait?: boolean;
+}
+
+/** `astro/<run>`; a stage that is started alone has its own name under it, beside the pipeline's own stages. */
+export function workflowIdFor(run: string, workflow: string): string {
+  return workflow === rootWorkflow ? `astro/${run}` : `astro/${run}/${workflow}`;
+}
+
+/** Starts a workflow, or gives back the one with that id which is running already. */
+export async function startRun(
+  client: Client,
+  options: { workflow: string; run: string; document: ConfigDocument; taskQueue?: string },
+): Promise<WorkflowHandle> {
+  const { workflow, run, document, taskQueue = defaultTaskQueue } = options;
+  const workflowId = workflowIdFor(run, workflow);
+  try {
+    return await client.workflow.start(workflow, {
+      workflowId,
+      taskQueue,
+      args: [{ ...document, run }],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      staticSummary: `run ${run}`,
+    });
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError)
+      throw new CliError(`${workflowId} exists already; choose another name with --run.`);
+    throw error;
+  }
+}
+
+/** `astroflow start CONFIG` */
+export async function startCommand(
+  home: Home,
+  env: NodeJS.ProcessEnv,
+  path: string,
+  options: StartOptions,
+): Promise<number> {
+  const document = readConfigFile(path);
+  const run = runNameFor(document, path, options.run);
+  return withClient(temporalTarget(env, home), async (client) => {
+    const handle = await startRun(client, { ...options, run, document });
+    console.log(`Started ${handle.workflowId}`);
+    if (options.wait) return followToEnd(client, handle, home);
+    console.log(`Look on with \`astroflow watch ${run}\`.`);
+    return 0;
+  });
+}
+
+/** Shows progress, then the result or why there is none. Ctrl-C stops looking, not the run. */
+export async function followToEnd(client: Client, handle: WorkflowHandle, home: Home): Promise<number> {
+  const display = createDisplay(process.stdout);
+  const interrupt = onInterrupt(() => display.print('The run goes on without us.'));
+  try {
+    const end = await follow(client, handle, display.update, interrupt.signal);
+    if (end !== undefined) display.print(await renderResult(end.result, home, process.stdout));
+    return 0;
+  } catch (error) {
+    console.error(`\n${handle.workflowId} failed.\n${describeFailure(error)}`);
+    return 1;
+  } finally {
+    interrupt.dispose();
+  }
+}
