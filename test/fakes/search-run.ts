@@ -41,7 +41,7 @@ export function runSearch<P extends Problem>(
   options: { params?: Partial<SearchParams>; seed?: number } = {},
 ): { tree: SearchTree; rounds: SearchRound[]; params: SearchParams; trees: SearchTree[] } {
   const params = { ...searchParams, ...options.params };
-  const anyTask = task as Task;
+  const anyTask: Task = task;
   const rounds: SearchRound[] = [];
   const trees = [createTree(problem.id)];
   let tree = trees[0] as SearchTree;

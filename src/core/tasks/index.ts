@@ -1,7 +1,7 @@
 import type { Task } from '../task.ts';
 import { countdown } from './countdown.ts';
 
-const tasks: readonly Task[] = [countdown as Task];
+const tasks: readonly Task[] = [countdown];
 
 /** @throws RangeError that lists the known tasks. */
 export function getTask(name: string): Task {

@@ -1,0 +1,148 @@
+import { describe, expect, it } from 'vitest';
+import type { TracePlan } from '../../src/core/linearize.ts';
+import type { Problem } from '../../src/core/problem.ts';
+import { foldRounds, gradeTerminal } from '../../src/core/search/index.ts';
+import type { NewChild, SearchTree } from '../../src/core/search/types.ts';
+import type { Task } from '../../src/core/task.ts';
+import { astroPhrases } from '../../src/core/tasks/astro-phrases.ts';
+import { countdown } from '../../src/core/tasks/countdown.ts';
+import { countdownProblem } from '../../src/core/tasks/countdown-problems.ts';
+import { renderTrace } from '../../src/core/trace.ts';
+import { noUsage } from '../../src/core/usage.ts';
+import { deepProblem, deepTask } from '../fakes/deep-task.ts';
+import { searchParams } from '../fakes/search-run.ts';
+
+/** A tree that holds exactly these solutions. */
+function treeOf(task: Task, problem: Problem, solutions: string[][]): SearchTree {
+  const children = solutions.map((steps): NewChild => {
+    const terminal = gradeTerminal(task, problem, steps);
+    return { text: steps.join(''), steps, tokens: [], meanLogprob: 0, multiplicity: 1, terminal, rollouts: [] };
+  });
+  const expansions = [{ node: 0, children }];
+  const round = {
+    schema: 'astroflow.search-round/1' as const,
+    round: 0,
+    expansions,
+    revisits: [],
+    calls: [],
+    usage: noUsage,
+  };
+  return foldRounds(problem.id, [round], { ...searchParams, algorithm: 'sampling' });
+}
+
+describe('a Countdown trace', () => {
+  const problem = countdownProblem([4, 9, 3], 39);
+  const first = '9*4=36 left 3 36 to make 39\n';
+  const tree = treeOf(countdown, problem, [
+    [first, '36-3=33 is not 39\nAnswer boxed{(9*4)-3}'],
+    [first, '36+3=39 is 39\nAnswer boxed{(9*4)+3}'],
+    ['9+4=13 left 3 13 to make 39\n', '13*3=39 is 39\nAnswer boxed{(9+4)*3}'],
+  ]);
+  // Node ids in the order of the solutions: 1 first, 2 wrong, 3 right, 4 and 5 the third.
+  const plan = (events: TracePlan['events'], star: number): TracePlan => ({
+    nodes: [],
+    events,
+    answers: [
+      { node: 2, answerClass: '33', correct: false },
+      { node: star, answerClass: '39', correct: true },
+    ],
+    requested: 1,
+    backtracks: 1,
+  });
+
+  it('goes back to what was left, and shows a wrong attempt up to its check', () => {
+    const events: TracePlan['events'] = [
+      { kind: 'step', node: 1 },
+      { kind: 'step', node: 2 },
+      { kind: 'backtrack', to: 1 },
+      { kind: 'answer', node: 3 },
+    ];
+    const { text, moves } = renderTrace(plan(events, 3), tree, countdown, problem);
+    expect(countdown.prompt(problem)[0]?.content + text).toBe(
+      'Use 4 9 3 to make 39\n' +
+        '9*4=36 left 3 36 to make 39\n' +
+        '36-3=33 is not 39\n' +
+        'Wait go back to 3 36 to make 39\n' +
+        '36+3=39 is 39\n' +
+        'Answer boxed{(9*4)+3}',
+    );
+    expect(moves.map(({ kind, node }) => [kind, node])).toEqual([
+      ['step', 1],
+      ['step', 2],
+      ['backtrack', 1],
+      ['answer', 3],
+    ]);
+  });
+
+  it('restarts at the root, and reflects positively where planned', () => {
+    const events: TracePlan['events'] = [
+      { kind: 'step', node: 1 },
+      { kind: 'step', node: 2 },
+      { kind: 'restart' },
+      { kind: 'step', node: 4 },
+      { kind: 'reflectPositive', node: 4 },
+      { kind: 'answer', node: 5 },
+    ];
+    expect(renderTrace(plan(events, 5), tree, countdown, problem).text).toBe(
+      '9*4=36 left 3 36 to make 39\n' +
+        '36-3=33 is not 39\n' +
+        'Wait start over with 4 9 3 to make 39\n' +
+        '9+4=13 left 3 13 to make 39\n' +
+        'Looks right so far\n' +
+        '13*3=39 is 39\n' +
+        'Answer boxed{(9+4)*3}',
+    );
+  });
+});
+
+describe('a trace in ASTRO phrases', () => {
+  it('reflects before either verdict, quotes where it goes back to, and boxes only the last answer', () => {
+    const problem = deepProblem(9, 3);
+    const tree = treeOf(deepTask, problem, [
+      ['Step 1: add 2.\n\n', 'Step 2: add 3.\n\n', 'Step 3: add 5.\nThe total is \\boxed{10}.'],
+      ['Step 1: add 2.\n\n', 'Step 2: add 3.\n\n', 'Step 3: add 4.\nThe total is \\boxed{9}.'],
+    ]);
+    const plan: TracePlan = {
+      nodes: [0, 1, 2, 3, 4],
+      events: [
+        { kind: 'step', node: 1 },
+        { kind: 'reflectPositive', node: 1 },
+        { kind: 'step', node: 2 },
+        { kind: 'step', node: 3 },
+        { kind: 'backtrack', to: 2 },
+        { kind: 'answer', node: 4 },
+        { kind: 'reflectAnswer', node: 4 },
+      ],
+      answers: [
+        { node: 3, answerClass: '10', correct: false },
+        { node: 4, answerClass: '9', correct: true },
+      ],
+      requested: 1,
+      backtracks: 1,
+    };
+    const { text } = renderTrace(plan, tree, deepTask, problem);
+    expect(text).toBe(
+      [
+        'Step 1: add 2.',
+        'But wait, are we solving the problem correctly so far? Hmm...\nOur solution seems to be correct so far.',
+        'Step 2: add 3.',
+        'Step 3: add 5.\nThe total is 10.',
+        'But wait, are we solving the problem correctly so far? Hmm...\n' +
+          "I'm not sure if we're solving the problem correctly so far. Let's go back to where we wrote \"Step 2: add 3.\".",
+        'Step 3: add 4.\nThe total is \\boxed{9}.',
+        'But wait, are we solving the problem correctly so far? Hmm...\nOur solution seems to be correct so far.',
+      ].join('\n\n'),
+    );
+    expect(deepTask.verify(problem, text).correct).toBe(true);
+  });
+
+  it('restarts from the beginning at the root', () => {
+    expect(astroPhrases.restart(deepProblem(9))).toContain("Let's restart our solution from the beginning.");
+    expect(astroPhrases.restart(deepProblem(9))).toContain(astroPhrases.backtrackMarker);
+  });
+
+  it('quotes one short line', () => {
+    const heading = `## Step 2: ${'x'.repeat(300)}\nmore`;
+    expect(astroPhrases.backtrack(deepProblem(9), [heading])).toMatch(/where we wrote "Step 2: x+…"\.\n\n$/);
+  });
+});
