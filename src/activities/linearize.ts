@@ -1,11 +1,11 @@
 import { artifactNames, type LinearizePlan } from '../config/plan.ts';
+import { countBacktracks } from '../core/behaviour.ts';
+import { planRows } from '../core/linearize.ts';
 import type { Problem } from '../core/problem.ts';
 import type { Funnel, SftRow } from '../core/records.ts';
 import { deriveSeed } from '../core/seed.ts';
-import { getTask } from '../core/tasks/index.ts';
 import type { Task } from '../core/task.ts';
-import { countBacktracks } from '../core/behaviour.ts';
-import { planRows } from '../core/linearize.ts';
+import { getTask } from '../core/tasks/index.ts';
 import { renderTrace } from '../core/trace.ts';
 import type { Renderer } from '../services/renderer/renderer.ts';
 import { attempt } from './boundary.ts';
@@ -65,7 +65,13 @@ export function createLinearizeActivities(deps: ActivityDeps) {
         const { plan } = input;
         const rows: SftRow[] = [];
         const funnel: Funnel = {
-          problems: 0, trees: 0, solved: 0, valid: 0, searchRows: 0, directRows: 0, rejected: {},
+          problems: 0,
+          trees: 0,
+          solved: 0,
+          valid: 0,
+          searchRows: 0,
+          directRows: 0,
+          rejected: {},
         };
         for (let first = 0; first < plan.search.problems.count; first += plan.search.params.pageSize) {
           const ref = await requireArtifact(store, artifactNames.rowsPart(plan.key, first), 'linearizeCorpus');

@@ -37,6 +37,7 @@ export async function requireArtifact(store: ArtifactStore, name: string, madeBy
 
 export function problemAt(problems: Problem[], index: number): Problem {
   const problem = problems[index];
-  if (problem === undefined) throw failure('MissingInput', `the problem set has ${problems.length} rows, not row ${index}`);
+  if (problem === undefined)
+    throw failure('MissingInput', `the problem set has ${problems.length} rows, not row ${index}`);
   return problem;
 }

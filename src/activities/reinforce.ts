@@ -4,11 +4,11 @@ import type { Checkpoint } from '../core/checkpoint.ts';
 import type { Problem } from '../core/problem.ts';
 import type { RlIteration, RolloutRecord } from '../core/records.ts';
 import { inDifficultyBand } from '../core/rl/difficulty.ts';
+import { epochBatch } from '../core/rl/epochs.ts';
 import { summarizeIteration } from '../core/rl/iteration.ts';
 import { buildPolicyBatches } from '../core/rl/policy-data.ts';
 import { importanceRatioStats, logprobGap } from '../core/rl/ratios.ts';
 import { outcomeReward } from '../core/rl/reward.ts';
-import { sftBatch as promptBatch } from '../core/rl/sft-data.ts';
 import { deriveSeed } from '../core/seed.ts';
 import { getTask } from '../core/tasks/index.ts';
 import type { Usage } from '../core/usage.ts';
@@ -42,7 +42,8 @@ export function createReinforceActivities(deps: ActivityDeps) {
       attempt(async () => {
         const { plan } = input;
         const sft = await stageResult(artifactNames.result('sft', plan.sftKey), 'fineTune');
-        if (sft.checkpoint === undefined) throw failure('MissingInput', `the sft result ${plan.sftKey} has no checkpoint`);
+        if (sft.checkpoint === undefined)
+          throw failure('MissingInput', `the sft result ${plan.sftKey} has no checkpoint`);
         const matched =
           plan.matchTokensOfKey === null
             ? null
@@ -74,7 +75,12 @@ export function createReinforceActivities(deps: ActivityDeps) {
         const task = getTask(plan.task.name);
         const { sampler, renderer } = deps.services(plan.policy);
         const all = await lines<Problem>(input.prompts);
-        const problems = promptBatch(all, deriveSeed(plan.seed, plan.key, 'prompts'), iteration, params.promptsPerIteration);
+        const problems = epochBatch(
+          all,
+          deriveSeed(plan.seed, plan.key, 'prompts'),
+          iteration,
+          params.promptsPerIteration,
+        );
         const prompts = problems.map((problem) => renderer.prompt(task.prompt(problem)));
         const callId = `rl/${plan.key}/iter-${iteration}/0`;
         const seed = deriveSeed(plan.seed, callId);
@@ -149,7 +155,13 @@ export function createReinforceActivities(deps: ActivityDeps) {
         const losses: number[] = [];
         const stats = [];
         for (const batch of batches) {
-          const done = await trainer.step(live, batch.data, loss, { ...params.adam, learningRate: params.learningRate }, at.signal);
+          const done = await trainer.step(
+            live,
+            batch.data,
+            loss,
+            { ...params.adam, learningRate: params.learningRate },
+            at.signal,
+          );
           live = done.live;
           losses.push(done.result.loss);
           stats.push(importanceRatioStats(batch, done.result.logprobs));

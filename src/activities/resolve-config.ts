@@ -73,13 +73,20 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
 
 function invalidConfig(problems: ConfigProblem[]) {
   const lines = problems.map(({ path, message }) => `  ${path}: ${message}`);
-  return failure('InvalidConfig', `the configuration has ${problems.length} problem(s):\n${lines.join('\n')}`, problems);
+  return failure(
+    'InvalidConfig',
+    `the configuration has ${problems.length} problem(s):\n${lines.join('\n')}`,
+    problems,
+  );
 }
 
 /** `astro/demo` and `astro/demo/search` name the run `demo`; any other id is made safe. */
 function runNameOf(workflowId: string): string {
   const name = workflowId.startsWith('astro/') ? (workflowId.split('/')[1] ?? '') : workflowId;
-  const safe = name.toLowerCase().replace(/[^a-z0-9._-]+/g, '-').replace(/^[^a-z0-9]+/, '');
+  const safe = name
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]+/g, '-')
+    .replace(/^[^a-z0-9]+/, '');
   return safe.slice(0, 40) || 'run';
 }
 
@@ -118,7 +125,8 @@ async function readProblems(
     try {
       const problem = task.parseRow(JSON.parse(line) as Json);
       const earlier = firstLineOf.get(problem.id);
-      if (earlier !== undefined) problems.push({ path: at, message: `id "${problem.id}" stands on line ${earlier} too` });
+      if (earlier !== undefined)
+        problems.push({ path: at, message: `id "${problem.id}" stands on line ${earlier} too` });
       firstLineOf.set(problem.id, index + 1);
       rows.push(problem);
     } catch (error) {

@@ -2,12 +2,13 @@ import { artifactNames, type SftPlan } from '../config/plan.ts';
 import type { PolicyConfig } from '../config/schema.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import type { SftRow } from '../core/records.ts';
+import { epochBatch } from '../core/rl/epochs.ts';
 import { linearSchedule } from '../core/rl/schedule.ts';
-import { sftBatch, sftData } from '../core/rl/sft-data.ts';
+import { sftData } from '../core/rl/sft-data.ts';
 import { deriveSeed } from '../core/seed.ts';
 import { ServiceError } from '../services/errors.ts';
 import type { LiveModel, Trainer } from '../services/trainer/trainer.ts';
-import { attempt, type Attempt } from './boundary.ts';
+import { type Attempt, attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
 import { createLoader, requireArtifact } from './load.ts';
 
@@ -54,7 +55,7 @@ export function createTrainActivities(deps: ActivityDeps) {
         let lossSum = 0;
         let tokens = 0;
         for (let step = checkpoint.step; step < toStep; step++) {
-          const batch = sftBatch(rows, seed, step, plan.params.batchSize);
+          const batch = epochBatch(rows, seed, step, plan.params.batchSize);
           const learningRate = linearSchedule(step, plan.params);
           const done = await trainer.step(
             live,
@@ -104,7 +105,8 @@ export function createTrainActivities(deps: ActivityDeps) {
             return { checkpoint, live: input.live };
           } catch (error) {
             // The sampler no longer has this version: make it again from the checkpoint.
-            if (!(error instanceof ServiceError && error.kind === 'lost') || checkpoint.trainerState === null) throw error;
+            if (!(error instanceof ServiceError && error.kind === 'lost') || checkpoint.trainerState === null)
+              throw error;
           }
         }
         const live = await liveModelAt(trainer, checkpoint, input.live, at);

@@ -85,7 +85,10 @@ const search = z.strictObject({
   rolloutsPerChild: z.int().min(0).max(64).default(4),
   exploration: z.number().min(0).default(1),
   maxDepth: count.max(200).default(50),
-  enough: z.strictObject({ correct: count, wrong: z.int().min(0) }).nullable().default(null),
+  enough: z
+    .strictObject({ correct: count, wrong: z.int().min(0) })
+    .nullable()
+    .default(null),
   temperature: z.number().positive().max(2).default(1),
   maxStepTokens: count.default(48),
   maxRolloutTokens: count.default(64),
@@ -184,12 +187,10 @@ const rl = z.strictObject({
 });
 
 const evaluate = z.strictObject({
-  benchmarks: z
-    .record(slug, problemSource)
-    .default({
-      'countdown-new-numbers': { split: 'test-numbers', count: 300 },
-      'countdown-new-problems': { split: 'test-problems', count: 200 },
-    }),
+  benchmarks: z.record(slug, problemSource).default({
+    'countdown-new-numbers': { split: 'test-numbers', count: 300 },
+    'countdown-new-problems': { split: 'test-problems', count: 200 },
+  }),
   samplesPerProblem: count.default(4),
   temperature: z.number().min(0).max(2).default(1),
   maxTokens: count.default(240),

@@ -1,10 +1,4 @@
-import {
-  allHandlersFinished,
-  ApplicationFailure,
-  condition,
-  continueAsNew,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { ApplicationFailure, allHandlersFinished, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
 import { artifactNames, type RlPlan } from '../config/plan.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import type { RlIteration } from '../core/records.ts';
@@ -29,9 +23,7 @@ interface ReinforceState {
  * Reinforcement learning of one arm: prompts and checkpoint → checkpoint. One iteration is rollouts, one update, and
  * the new policy's publication; each is a durable step.
  */
-export async function reinforce(
-  input: StageInput<RlPlan> & { state?: ReinforceState } = {},
-): Promise<StageOutcome> {
+export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceState } = {}): Promise<StageOutcome> {
   const plan = await planOf(input, (resolved) => resolved.plan.rl[resolved.arm]);
   const { run, key, arm, policy, params } = plan;
   const total = params.iterations;
@@ -94,4 +86,3 @@ export async function reinforce(
     };
   });
 }
-

@@ -2,7 +2,7 @@ import { executeChild, setHandler } from '@temporalio/workflow';
 import { artifactNames, type SearchPlan } from '../config/plan.ts';
 import { addUsage, noUsage } from '../core/usage.ts';
 import { searchFailure } from './failures.ts';
-import { searchShard, type ShardResult } from './search-shard.ts';
+import { type ShardResult, searchShard } from './search-shard.ts';
 import { planOf, runStage, type StageInput, type StageOutcome, stageProgressSignal } from './stage.ts';
 
 /**

@@ -47,10 +47,7 @@ export async function searchShard(input: ShardInput): Promise<ShardResult> {
   const { concurrency, pageSize } = plan.params;
   const sofar = input.sofar ?? nothing;
   const count = Math.min(pageSize, to - from);
-  const track = trackStage(
-    { name: 'search', total: to - start, unit: 'problems', note: `shard-${shard}` },
-    plan.run,
-  );
+  const track = trackStage({ name: 'search', total: to - start, unit: 'problems', note: `shard-${shard}` }, plan.run);
 
   const page = await shortActivities().readSearchPage({ search: plan, first: from, count });
   const done = new Set(page.finished);
@@ -109,7 +106,8 @@ function isRefusal(error: unknown): boolean {
 
 function rootCause(error: unknown): unknown {
   let cause = error;
-  while ((cause instanceof ChildWorkflowFailure || cause instanceof ActivityFailure) && cause.cause) cause = cause.cause;
+  while ((cause instanceof ChildWorkflowFailure || cause instanceof ActivityFailure) && cause.cause)
+    cause = cause.cause;
   return cause;
 }
 

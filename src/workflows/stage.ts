@@ -7,12 +7,12 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { StoredStageResult } from '../activities/results.ts';
 import type { ResolvedInput } from '../activities/resolve-config.ts';
+import type { StoredStageResult } from '../activities/results.ts';
 import type { RunConfigInput } from '../config/schema.ts';
 import type { Progress, StageProgress } from '../core/progress.ts';
-import { progressTable } from './progress-table.ts';
 import { shortActivities } from './activities.ts';
+import { progressTable } from './progress-table.ts';
 
 /** Input of every stage: its slice of a plan (as a child), or a configuration (started by a person). */
 export type StageInput<P> = { plan: P } | (RunConfigInput & { arm?: 'search' | 'direct'; problem?: number });
@@ -43,7 +43,9 @@ export function trackStage(initial: Omit<StageProgress, 'state' | 'done' | 'toke
     startedAtMs: initial.startedAtMs ?? Date.now(),
   };
   const parent = workflowInfo().parent;
-  setHandler(progressQuery, () => ({ run, stages: [stage] }), { description: 'Counts, tokens and state of this stage' });
+  setHandler(progressQuery, () => ({ run, stages: [stage] }), {
+    description: 'Counts, tokens and state of this stage',
+  });
 
   async function update(change: Partial<StageProgress>): Promise<void> {
     Object.assign(stage, change);

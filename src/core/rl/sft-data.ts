@@ -1,5 +1,4 @@
 import type { SftRow } from '../records.ts';
-import { createRandom, deriveSeed } from '../seed.ts';
 
 /** One fine-tuning sequence as the trainer takes it; `weights` is about each token as a target. */
 export interface SftDatum {
@@ -8,34 +7,6 @@ export interface SftDatum {
 }
 
 type Row = Pick<SftRow, 'promptTokens' | 'completionTokens'>;
-
-/**
- * The rows of one optimiser step. Rows come in an endless sequence of epochs, each a shuffle that is a pure function
- * of (seed, epoch), and a step takes the next `batchSize` of them: inside an epoch no row is skipped or doubled, and a
- * batch may reach over the end of one.
- *
- * @param step From 0.
- * @throws RangeError when there are no rows.
- */
-export function sftBatch<T>(rows: readonly T[], seed: number, step: number, batchSize: number): T[] {
-  if (rows.length === 0) throw new RangeError('no rows to train on: see the funnel for what became of the trees');
-  const batch: T[] = [];
-  let position = step * batchSize;
-  const end = position + batchSize;
-  while (position < end) {
-    const epoch = Math.floor(position / rows.length);
-    const order = epochOrder(rows, seed, epoch);
-    const from = position - epoch * rows.length;
-    const part = order.slice(from, from + end - position);
-    batch.push(...part);
-    position += part.length;
-  }
-  return batch;
-}
-
-function epochOrder<T>(rows: readonly T[], seed: number, epoch: number): T[] {
-  return createRandom(deriveSeed(seed, 'sft-epoch', epoch)).shuffle(rows);
-}
 
 /**
  * A batch for cross-entropy. Services sum the loss over tokens, so each target weighs 1 / (targets in the batch) and

@@ -4,7 +4,8 @@ import type { RlIteration, RolloutRecord } from '../../../src/core/records.ts';
 import { checkGuards } from '../../../src/core/rl/guards.ts';
 import { summarizeIteration } from '../../../src/core/rl/iteration.ts';
 import { linearSchedule } from '../../../src/core/rl/schedule.ts';
-import { sftBatch, sftData } from '../../../src/core/rl/sft-data.ts';
+import { epochBatch } from '../../../src/core/rl/epochs.ts';
+import { sftData } from '../../../src/core/rl/sft-data.ts';
 
 describe('learning-rate schedule', () => {
   const options = { steps: 300, warmupSteps: 50, learningRate: 1e-3, finalFraction: 0.1 };
@@ -26,7 +27,7 @@ describe('fine-tuning batches', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 50 }), fc.nat(), (n, batchSize, seed) => {
         const rows = Array.from({ length: n }, (_, i) => i);
-        const stream = Array.from({ length: n }, (_, step) => sftBatch(rows, seed, step, batchSize)).flat();
+        const stream = Array.from({ length: n }, (_, step) => epochBatch(rows, seed, step, batchSize)).flat();
         expect(stream).toHaveLength(n * batchSize);
         for (let epoch = 0; epoch < batchSize; epoch++) {
           const seen = stream.slice(epoch * n, (epoch + 1) * n);
@@ -38,13 +39,13 @@ describe('fine-tuning batches', () => {
 
   it('are a pure function of seed and step, and differ between epochs and seeds', () => {
     const rows = Array.from({ length: 64 }, (_, i) => i);
-    expect(sftBatch(rows, 1, 3, 16)).toEqual(sftBatch(rows, 1, 3, 16));
-    expect(sftBatch(rows, 1, 0, 64)).not.toEqual(sftBatch(rows, 1, 1, 64));
-    expect(sftBatch(rows, 1, 0, 64)).not.toEqual(sftBatch(rows, 2, 0, 64));
+    expect(epochBatch(rows, 1, 3, 16)).toEqual(epochBatch(rows, 1, 3, 16));
+    expect(epochBatch(rows, 1, 0, 64)).not.toEqual(epochBatch(rows, 1, 1, 64));
+    expect(epochBatch(rows, 1, 0, 64)).not.toEqual(epochBatch(rows, 2, 0, 64));
   });
 
   it('refuse an empty data set', () => {
-    expect(() => sftBatch([], 1, 0, 4)).toThrow(/no rows/);
+    expect(() => epochBatch([], 1, 0, 4)).toThrow(/nothing to train on/);
   });
 });
 
