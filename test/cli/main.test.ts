@@ -1,0 +1,40 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { main } from '../../src/cli/main.ts';
+
+let errors = '';
+beforeEach(() => {
+  errors = '';
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    errors += String(text);
+    return true;
+  });
+  vi.spyOn(console, 'error').mockImplementation((text) => {
+    errors += String(text);
+  });
+  vi.spyOn(process.stdout, 'write').mockImplementation(() => true);
+});
+afterEach(() => vi.restoreAllMocks());
+
+const astroflow = (...args: string[]) => main(['node', 'astroflow', ...args]);
+
+describe('the command line', () => {
+  it('explains itself', async () => {
+    expect(await astroflow('--help')).toBe(0);
+    expect(await astroflow('--version')).toBe(0);
+  });
+
+  it.each([
+    [['strat'], "unknown command 'strat'"],
+    [['start'], "missing required argument 'config'"],
+    [['demo', '--frehs'], "unknown option '--frehs'"],
+    [['up', '--port', '70000'], 'a port is a whole number from 1 to 65535'],
+  ])('refuses %j and says why', async (args, message) => {
+    expect(await astroflow(...args)).toBe(2);
+    expect(errors).toContain(message);
+  });
+
+  it('reports a missing configuration without a stack', async () => {
+    expect(await astroflow('start', 'no/such.json')).toBe(1);
+    expect(errors).toBe('There is no file no/such.json.');
+  });
+});

@@ -1,0 +1,105 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { clock, label, logLine, renderProgress, shareOf, short, tokenRate } from '../../src/cli/progress.ts';
+import type { StageProgress } from '../../src/core/progress.ts';
+
+const search: StageProgress = {
+  name: 'search',
+  state: 'running',
+  done: 100,
+  total: 400,
+  unit: 'problems',
+  tokens: 123_456,
+  startedAtMs: 0,
+};
+const plain = { nowMs: 10_000, width: 120, color: false };
+const draw = (stage: StageProgress, options = plain) => renderProgress({ run: 'demo', stages: [stage] }, options)[0];
+
+const anyStage: fc.Arbitrary<StageProgress> = fc.record(
+  {
+    name: fc.constantFrom('search', 'sft', 'rl', 'evaluate'),
+    arm: fc.constantFrom('search', 'direct'),
+    state: fc.constantFrom('waiting', 'running', 'done', 'reused', 'failed'),
+    done: fc.nat(2000),
+    total: fc.nat(1000),
+    unit: fc.constant('steps'),
+    tokens: fc.nat(1_000_000_000),
+    note: fc.string(),
+    startedAtMs: fc.nat(100_000),
+    endedAtMs: fc.nat(100_000),
+  },
+  { requiredKeys: ['name', 'state', 'done', 'total', 'unit', 'tokens'] },
+);
+
+describe('the progress of a run', () => {
+  it('shows bar, share, counts, tokens, rate and time of a running stage', () => {
+    expect(draw(search)).toBe(
+      'search        █████░░░░░░░░░░░░░░░  25%  100/400 problems  123k tokens  12.3k tok/s  0:10',
+    );
+  });
+
+  it('shows nothing but the empty bar of a stage that waits', () => {
+    expect(draw({ ...search, arm: 'direct', name: 'rl', state: 'waiting', done: 0, tokens: 0 })).toBe(
+      'rl direct     ░░░░░░░░░░░░░░░░░░░░   0%',
+    );
+  });
+
+  it('says that a stage was reused, and claims no rate for it', () => {
+    const line = draw({ ...search, state: 'reused', done: 400 });
+    expect(line).toContain('100%');
+    expect(line).toContain('reused');
+    expect(line).not.toContain('tok/s');
+  });
+
+  it('keeps the time of an ended stage', () => {
+    expect(draw({ ...search, state: 'done', endedAtMs: 75_000 }, { ...plain, nowMs: 999_000 })).toContain('1:15');
+  });
+
+  it('puts what waits for a person under the stages', () => {
+    const lines = renderProgress({ run: 'demo', stages: [search], attention: 'the engine is gone' }, plain);
+    expect(lines.at(-1)).toBe('! the engine is gone');
+  });
+
+  it('fits any terminal', () => {
+    fc.assert(
+      fc.property(anyStage, fc.integer({ min: 1, max: 150 }), (stage, width) => {
+        expect((draw(stage, { ...plain, width }) as string).length).toBeLessThanOrEqual(width);
+      }),
+    );
+  });
+
+  it('has a share between nothing and all, whatever was counted', () => {
+    fc.assert(
+      fc.property(anyStage, (stage) => {
+        expect(shareOf(stage)).toBeGreaterThanOrEqual(0);
+        expect(shareOf(stage)).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
+  it('names the arm of a stage', () => {
+    expect(label({ name: 'sft', arm: 'direct' })).toBe('sft direct');
+    expect(logLine({ ...search, note: 'page 2' }, 10_000)).toBe(
+      'search  running  100/400 problems  123k tokens  12.3k tok/s  0:10  page 2',
+    );
+  });
+
+  it('has no rate before a second has passed', () => {
+    expect(tokenRate(search, 900)).toBeNull();
+    expect(tokenRate(search, 2000)).toBe(61_728);
+  });
+
+  it('writes numbers and times short', () => {
+    expect([0, 999, 1234, 99_949, 123_456, 999_499, 999_500, 12_345_678].map(short)).toEqual([
+      '0',
+      '999',
+      '1.2k',
+      '99.9k',
+      '123k',
+      '999k',
+      '1.0M',
+      '12.3M',
+    ]);
+    expect([0, 59_999, 60_000, 3_725_000].map(clock)).toEqual(['0:00', '0:59', '1:00', '1:02:05']);
+  });
+});
