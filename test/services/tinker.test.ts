@@ -1,10 +1,11 @@
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ServiceErrorKind } from '../../src/services/errors.ts';
 import { chunk, combine } from '../../src/services/tinker/batch.ts';
-import { type TinkerOptions, tinkerClient } from '../../src/services/tinker/client.ts';
+import { tinkerClient } from '../../src/services/tinker/client.ts';
 import { encodedText, type ForwardBackwardOutput } from '../../src/services/tinker/protocol.ts';
 import { trainStep } from '../../src/services/tinker/train-step.ts';
+import type { TinkerOptions } from '../../src/services/tinker/transport.ts';
 import { type DoubleAnswer, fakeTime, type TinkerDouble, tinkerDouble } from './tinker-double.ts';
 
 let server: TinkerDouble;
@@ -42,6 +43,18 @@ describe('submitting a request', () => {
       headers: { 'x-api-key': 'tml-x', 'content-type': 'application/json' },
       body: { model_id: 'm', seq_id: 1, path: 'tinker://m/weights/a', optimizer: true, type: 'load_weights' },
     });
+  });
+
+  it('opens a session, keeps it alive, and asks what the server is', async () => {
+    server.answer('/create_session', { json: { session_id: 's', info_message: 'hello' } });
+    server.answer('/get_server_capabilities', { json: { supported_models: [{ model_name: 'b' }] } });
+    server.answer('/healthz', { json: { status: 'ok' } });
+    server.answer('/session_heartbeat', { json: { type: 'session_heartbeat' } });
+    expect(await client().createSession(signal)).toBe('s');
+    await client().heartbeat('s', signal);
+    expect(await client().health(signal)).toEqual({ status: 'ok' });
+    expect((await client().capabilities(signal)).supported_models).toEqual([{ model_name: 'b' }]);
+    expect(server.requests[1]?.body).toEqual({ session_id: 's', type: 'session_heartbeat' });
   });
 
   it('leaves out what is not set', async () => {
@@ -170,6 +183,17 @@ describe('waiting for a result', () => {
     server.answer(future, answer, done);
     expect(await save()).toEqual(done.json);
     expect(time.sleeps).toEqual([slept]);
+  });
+
+  it('takes a poll that timed out for one that is pending', async () => {
+    server.answer(future, done);
+    const timedOut = AbortSignal.abort(new DOMException('too slow', 'TimeoutError'));
+    const pending = await client().saveWeights('m', 3, 'a', undefined, signal);
+    const timeout = vi.spyOn(AbortSignal, 'timeout');
+    for (let poll = 0; poll < 10; poll++) timeout.mockReturnValueOnce(timedOut);
+    expect(await pending.result()).toEqual(done.json);
+    expect(timeout).toHaveBeenCalledTimes(11);
+    timeout.mockRestore();
   });
 
   it('backs off up to half a minute while the service is broken', async () => {

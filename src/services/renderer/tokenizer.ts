@@ -33,8 +33,8 @@ export function tokenizerRenderer(folder: string, template: Template = 'plain'):
     if (at === -1) return ids;
     throw new ServiceError(
       'fatal',
-      `the tokenizer in ${folder} has no token for ${JSON.stringify(tokens[at])} in ${JSON.stringify(shorten(text))}: ` +
-        'use a model whose vocabulary covers the task, or keep such problems out of the data',
+      `the tokenizer in ${folder} has no token for ${JSON.stringify(tokens[at])} in ` +
+        `${JSON.stringify(shorten(text))}: use a model whose vocabulary covers the task, or drop such problems`,
       { service },
     );
   };

@@ -32,6 +32,10 @@ export function openaiSampler(config: OpenAiSamplerConfig, env: NodeJS.ProcessEn
       baseURL: `${root}/v1`,
       // The client insists on a key; engines without one ignore it.
       apiKey: apiKey ?? 'none',
+      // What the process has for OpenAI itself is none of this server's business.
+      organization: null,
+      project: null,
+      adminAPIKey: null,
       maxRetries: 0,
       timeout: config.timeoutMs,
     });
@@ -101,7 +105,8 @@ function toBody(request: SampleRequest) {
 function toResult(request: SampleRequest, response: { choices: Choice[]; usage?: OpenAI.CompletionUsage }) {
   const expected = request.prompts.length * request.n;
   if (response.choices?.length !== expected) {
-    const message = `${service} gave ${response.choices?.length ?? 'no'} choices instead of ${expected}: it must serve several prompts and n samples in one request`;
+    const found = response.choices?.length ?? 'no';
+    const message = `${service} gave ${found} choices instead of ${expected}: it must serve lists of prompts`;
     throw new ServiceError('fatal', message, { service });
   }
   // Prompt-major: index = prompt x n + sample.

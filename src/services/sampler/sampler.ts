@@ -42,6 +42,9 @@ export interface Sampler {
   sample(request: SampleRequest, signal: AbortSignal): Promise<SampleResult>;
   /** Confirms that a model name can be sampled from now. Rejects with `ServiceError` (`lost`) when it cannot. */
   confirm(model: string, signal: AbortSignal): Promise<void>;
-  /** Calls and sampled tokens served for calls whose id starts with the prefix, all attempts together; null where the service keeps no journal. */
+  /**
+   * Calls and sampled tokens served for calls whose id starts with the prefix, all attempts together; null where the
+   * service keeps no journal.
+   */
   served(callPrefix: string, signal: AbortSignal): Promise<{ calls: number; tokens: number } | null>;
 }

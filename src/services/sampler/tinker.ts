@@ -1,8 +1,9 @@
 import { type EnvOr, resolveConnection, startHint } from '../address.ts';
 import { ServiceError } from '../errors.ts';
 import type { Renderer } from '../renderer/renderer.ts';
-import { type TinkerOptions, tinkerClient } from '../tinker/client.ts';
+import { tinkerClient } from '../tinker/client.ts';
 import { encodedText, type SampleInput, type SampleOutput } from '../tinker/protocol.ts';
+import type { TinkerOptions } from '../tinker/transport.ts';
 import type { Completion, SampleRequest, Sampler } from './sampler.ts';
 
 export interface TinkerSamplerConfig {

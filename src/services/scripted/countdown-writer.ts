@@ -1,6 +1,6 @@
 import type { Random } from '../../core/seed.ts';
 
-/** Writes what a small Countdown model would: one attempt after another in the trace format, all of them well-formed. */
+/** Writes what a small Countdown model would: attempts in the trace format, right or wrong and always well-formed. */
 
 interface Item {
   value: number;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import type { ArtifactRef } from '../../core/artifact.ts';
 import { ServiceError } from '../errors.ts';
 import {
   checkContent,
@@ -77,7 +78,7 @@ export function folderStore(root: string): ArtifactStore {
     }
   }
 
-  async function get(ref: Parameters<ArtifactStore['getJson']>[0]): Promise<Buffer> {
+  async function get(ref: ArtifactRef): Promise<Buffer> {
     const path = locate(ref.uri);
     try {
       const content = await read(ref.uri);
@@ -92,8 +93,8 @@ export function folderStore(root: string): ArtifactStore {
     putJson: async (name, value) => put(checkName(name, '.json'), encodeJson(value)),
     putLines: async (name, rows) => put(checkName(name, '.jsonl'), encodeLines(rows)),
     find,
-    getJson: async <T>(ref: Parameters<ArtifactStore['getJson']>[0]) => decodeJson<T>(ref.uri, await get(ref)),
-    getLines: async <T>(ref: Parameters<ArtifactStore['getLines']>[0]) => decodeLines<T>(ref.uri, await get(ref)),
+    getJson: async <T>(ref: ArtifactRef) => decodeJson<T>(ref.uri, await get(ref)),
+    getLines: async <T>(ref: ArtifactRef) => decodeLines<T>(ref.uri, await get(ref)),
     async replaceText(name, text) {
       const content = Buffer.from(text);
       await atomically(name, content, rename);

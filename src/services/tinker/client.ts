@@ -1,162 +1,37 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { ServiceError } from '../errors.ts';
-import { type Answer, type Exchange, exchange, failedFuture, type HttpOptions, refusal } from './http.ts';
 import type {
   ForwardBackwardInput,
   ForwardBackwardOutput,
   LoraConfig,
-  QueueState,
   SampleInput,
   SampleOutput,
   ServerCapabilities,
   TinkerAdamParams,
 } from './protocol.ts';
-
-export interface TinkerOptions extends HttpOptions {
-  /** Most that one operation may take, from its first request to its result. */
-  timeoutMs: number;
-  /** Told what the queue says while a result is pending. */
-  onPending?: (state: QueueState, reason?: string) => void;
-  /** Time, injectable for tests. */
-  now?: () => number;
-  sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
-}
-
-/** A submitted request: the server executes it whether or not anybody waits. */
-export interface Pending<T> {
-  requestId: string;
-  result(): Promise<T>;
-}
+import { type TinkerOptions, tinkerTransport } from './transport.ts';
 
 export type TinkerClient = ReturnType<typeof tinkerClient>;
 
 const SDK_VERSION = 'astroflow-0.1';
-const REQUEST_TIMEOUT_MS = 60_000;
-const POLL_TIMEOUT_MS = 45_000;
-const MAX_BACKOFF_MS = 30_000;
-const BILLING_PAUSE_MS = 5_000;
-/** A 400 without a JSON body comes from a proxy, which may recover. */
-const BARE_400_TRIES = 3;
-/** Polls in a row that may find nobody there (7.5 s): a longer absence is a restart, perhaps at another address. */
-const ABSENT_TRIES = 4;
-
-/** 0.5, 1, 2, … 30 s. Without jitter: a worker's calls are few, and repeatable behaviour is worth more. */
-const backoffMs = (tries: number): number => Math.min(500 * 2 ** tries, MAX_BACKOFF_MS);
-/** Servers hold a poll open; this only keeps one that answers at once from being asked in a tight loop. */
-const pollPauseMs = (polls: number): number => (polls === 0 ? 0 : Math.min(10 * 2 ** polls, 1_000));
 
 /**
  * A client of the Tinker API (training and sampling over HTTP and JSON). Training requests of one model carry a dense
- * `seq_id` from 1; the caller counts. Nothing that may have been executed is sent again: a broken submit is
- * `ambiguous`, and the caller starts over from a checkpoint.
+ * `seq_id` from 1; the caller counts. Errors are `ServiceError`s: a submit that broke is `ambiguous`, and the caller
+ * starts over from a checkpoint.
  */
 export function tinkerClient(options: TinkerOptions) {
-  const now = options.now ?? Date.now;
-  const sleep = options.sleep ?? ((ms, signal) => delay(ms, undefined, { signal }));
-
-  type Call = { signal: AbortSignal; deadline: number };
-  const begin = (signal: AbortSignal): Call => ({ signal, deadline: now() + options.timeoutMs });
-
-  async function pause(call: Call, ms: number, otherwise: ServiceError): Promise<void> {
-    if (now() + ms >= call.deadline) throw otherwise;
-    await sleep(ms, call.signal);
-    call.signal.throwIfAborted();
-  }
-
-  function send(call: Call, request: Omit<Exchange, 'timeoutMs' | 'signal'>, timeoutMs = REQUEST_TIMEOUT_MS) {
-    const left = Math.max(1, call.deadline - now());
-    return exchange(options, { ...request, timeoutMs: Math.min(timeoutMs, left), signal: call.signal });
-  }
-
-  /** One request; waits out what certainly was not executed (402, 429, 503). */
-  async function request<T>(call: Call, method: 'GET' | 'POST', path: string, body?: unknown): Promise<T> {
-    for (let tries = 0; ; tries++) {
-      const answer = await send(call, { method, path, ...(body === undefined ? {} : { body }) });
-      if (answer.status < 300 && answer.json !== undefined) return answer.json as T;
-      const error = answer.status < 300 ? notJson(path, answer) : refusal(options, path, answer);
-      if (![402, 429, 503].includes(answer.status)) throw error;
-      const wait = answer.status === 402 ? BILLING_PAUSE_MS : backoffMs(tries);
-      await pause(call, error.retryAfterMs ?? wait, error);
-    }
-  }
-
-  function notJson(path: string, answer: Answer): ServiceError {
-    const message = `${options.baseUrl} answered ${path} with something else than JSON: is it a Tinker server?`;
-    return new ServiceError('fatal', message, { service: options.service, status: answer.status });
-  }
-
-  /** Long-polls a future until its result, its failure or the deadline. */
-  async function retrieve<T>(call: Call, requestId: string, what: string): Promise<T> {
-    let failures = 0;
-    let bare400 = 0;
-    let absent = 0;
-    for (let polls = 0; ; polls++) {
-      let answer: Answer;
-      const path = '/retrieve_future';
-      try {
-        answer = await send(call, { method: 'POST', path, body: { request_id: requestId } }, POLL_TIMEOUT_MS);
-      } catch (error) {
-        // Asking again is always safe, and the result may still be there once the connection is back.
-        if (!(error instanceof ServiceError) || absent === ABSENT_TRIES) throw error;
-        await pause(call, backoffMs(absent++), error);
-        continue;
-      }
-      absent = 0;
-      const json = answer.json as Record<string, unknown> | undefined;
-      if (answer.status === 408 || (answer.status < 300 && isPending(json))) {
-        const state = String(json?.queue_state ?? 'active');
-        const reason = typeof json?.queue_state_reason === 'string' ? json.queue_state_reason : undefined;
-        options.onPending?.(state, reason);
-        await pause(call, pollPauseMs(polls), stillPending(what, state, reason));
-        continue;
-      }
-      if (answer.status < 300 && json !== undefined) {
-        if ('error' in json && json.error != null) throw failedFuture(options, what, { ...json, error: json.error });
-        return json as T;
-      }
-      const error = refusal(options, what, answer);
-      const status = answer.status;
-      if (status === 402) await pause(call, BILLING_PAUSE_MS, error);
-      else if (status === 429 || status >= 500) await pause(call, error.retryAfterMs ?? backoffMs(failures++), error);
-      else if (status === 400 && json === undefined && bare400++ < BARE_400_TRIES) {
-        await pause(call, backoffMs(failures++), error);
-      } else if (status === 404 || status === 410) {
-        throw new ServiceError('lost', error.message, { service: options.service, status });
-      } else throw error;
-    }
-  }
-
-  function isPending(json: Record<string, unknown> | undefined): boolean {
-    return json?.type === 'try_again' || json?.status === 'complete_metadata';
-  }
-
-  function stillPending(what: string, state: QueueState, reason?: string): ServiceError {
-    const queue = reason ? `${state}: ${reason}` : state;
-    const message = `${options.service} has not finished ${what} after ${options.timeoutMs} ms (queue: ${queue}); if that is normal for this model, raise timeoutMs`;
-    return new ServiceError(state.startsWith('paused') ? 'paused' : 'ambiguous', message, { service: options.service });
-  }
-
-  async function submit<T>(path: string, body: object, signal: AbortSignal): Promise<Pending<T>> {
-    const call = begin(signal);
-    const { request_id: requestId } = await request<{ request_id: string }>(call, 'POST', path, body);
-    return { requestId, result: () => retrieve<T>(call, requestId, path) };
-  }
+  const { get, post, submit } = tinkerTransport(options);
 
   return {
     /** Liveness only: a server may say ok before its model is loaded. */
-    health: (signal: AbortSignal) => request<{ status: string }>(begin(signal), 'GET', '/healthz'),
-    capabilities: (signal: AbortSignal) =>
-      request<ServerCapabilities>(begin(signal), 'GET', '/get_server_capabilities'),
+    health: (signal: AbortSignal) => get<{ status: string }>('/healthz', signal),
+    capabilities: (signal: AbortSignal) => get<ServerCapabilities>('/get_server_capabilities', signal),
 
     createSession: async (signal: AbortSignal): Promise<string> => {
       const body = { tags: ['astroflow'], user_metadata: null, sdk_version: SDK_VERSION, type: 'create_session' };
-      return (await request<{ session_id: string }>(begin(signal), 'POST', '/create_session', body)).session_id;
+      return (await post<{ session_id: string }>('/create_session', body, signal)).session_id;
     },
     heartbeat: (sessionId: string, signal: AbortSignal) =>
-      request<object>(begin(signal), 'POST', '/session_heartbeat', {
-        session_id: sessionId,
-        type: 'session_heartbeat',
-      }),
+      post<object>('/session_heartbeat', { session_id: sessionId, type: 'session_heartbeat' }, signal),
 
     /** `lora` null trains all parameters, where the server can. */
     createModel: (

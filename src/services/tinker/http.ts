@@ -1,6 +1,6 @@
 import { ServiceError, type ServiceErrorKind } from '../errors.ts';
 
-/** One HTTP exchange of the Tinker API, and what its status means. Waiting and retrying are in `client.ts`. */
+/** One HTTP exchange of the Tinker API, and what its status means. Waiting and retrying are in `transport.ts`. */
 
 export interface Answer {
   status: number;
@@ -118,11 +118,7 @@ function isLost(path: string, status: number, said: string | undefined): boolean
 }
 
 /** A finished future that failed: the server's words and whose fault it was. */
-export function failedFuture(
-  options: HttpOptions,
-  path: string,
-  json: { error: unknown; category?: unknown },
-): ServiceError {
+export function failedFuture(options: HttpOptions, path: string, json: Record<string, unknown>): ServiceError {
   const said = typeof json.error === 'string' ? json.error : JSON.stringify(json.error);
   const lost = path !== '/create_model' && /not loaded|does not exist|not found|expired/i.test(said);
   const kind = lost ? 'lost' : json.category === 'user' ? 'fatal' : 'retryable';

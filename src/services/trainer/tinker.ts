@@ -1,8 +1,9 @@
 import { type Connection, type EnvOr, resolveConnection, startHint } from '../address.ts';
 import { ServiceError } from '../errors.ts';
-import { type TinkerClient, type TinkerOptions, tinkerClient } from '../tinker/client.ts';
+import { type TinkerClient, tinkerClient } from '../tinker/client.ts';
 import { encodedText, type TensorData, type TinkerDatum } from '../tinker/protocol.ts';
 import { trainStep } from '../tinker/train-step.ts';
+import type { TinkerOptions } from '../tinker/transport.ts';
 import { sumLoss } from './loss.ts';
 import type { AdamParams, Datum, LiveModel, Trainer } from './trainer.ts';
 
@@ -167,7 +168,7 @@ function toWire(datum: Datum, loss: string): TinkerDatum {
       };
     }
     const found = values === undefined ? 'none' : `${values.length}`;
-    const message = `${loss} needs ${name} for each of a row's ${datum.tokens.length} tokens (at least 2), got ${found}`;
+    const message = `${loss} needs ${name} for each of a row's ${datum.tokens.length} (2 or more) tokens, got ${found}`;
     throw new ServiceError('fatal', message, { service });
   };
   const names = loss === 'cross_entropy' ? (['weights'] as const) : (['logprobs', 'advantages'] as const);
