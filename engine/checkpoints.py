@@ -1,7 +1,9 @@
 """Checkpoints on disk: a folder is written beside its place and renamed, so it is there whole or not at all.
 
-``<root>/<model id>/weights/<name>/``: model.safetensors, optimizer.safetensors, meta.json (training, resumable)
-``<root>/<model id>/sampler_weights/<name>/``: model.safetensors, config and tokenizer, meta.json (opens with transformers)
+``<root>/<model id>/weights/<name>/``: model.safetensors, optimizer.safetensors, meta.json
+``<root>/<model id>/sampler_weights/<name>/``: model.safetensors, meta.json
+
+Both hold the base model's config and tokenizer files as well, so they open with transformers.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class TrainJob:
 
 
 class Compute(threading.Thread):
-    """``build`` runs on the thread itself: it loads the model, and torch's threads belong to the thread that uses them."""
+    """``build`` loads the model on the thread itself, since torch's pool of threads belongs to the thread that uses it."""
 
     def __init__(self, build: Callable[[], tuple[Models, Decoder]], threads: int):
         super().__init__(name="compute", daemon=True)
@@ -85,8 +85,8 @@ class Compute(threading.Thread):
         # Time used by each kind of work; the one behind goes next, and one that had nothing to do gains no credit.
         used = {"decode": 0.0, "train": 0.0}
         while not self._stopping:
+            self._receive(wait=not self.decoder.busy() and not self._training)
             work = {"decode": self.decoder.busy(), "train": bool(self._training)}
-            self._receive(wait=not any(work.values()))
             if not any(work.values()):
                 continue
             kind = min((k for k in work if work[k]), key=lambda k: used[k])

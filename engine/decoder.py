@@ -240,7 +240,7 @@ class Decoder:
         batch.waiting.append(job)
 
     def cancel(self, job: SampleJob) -> None:
-        """Stops computing a job nobody waits for. ``on_done`` is called with what was computed, unless it was already."""
+        """Stops a job nobody waits for. Unless it had ended, ``on_done`` is called with what was computed so far."""
         if job.left and (batch := self._batches.get(job.version)) and job in batch.jobs():
             batch.cancel(job)
             job.left = 0

@@ -19,7 +19,7 @@ class ApiError(Exception):
 
 
 class FieldError(ApiError):
-    """A request that names a field wrongly. ``path`` is the field as the caller wrote it, such as ``data[3].weights``."""
+    """A request with a wrong field. ``path`` is the field as the caller wrote it, such as ``data[3].weights``."""
 
     def __init__(self, path: str, value: Any, expectation: str):
         super().__init__(400, f"{path}: {expectation}; got {preview(value)}", path=path, value=value)

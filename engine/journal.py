@@ -1,7 +1,7 @@
 """The durable account of what was served: one line per call, appended before the answer leaves.
 
-A line is one ``write`` to a file opened for appending, so it survives the death of the process. What a killed engine had
-computed but not served is in no line.
+A line is one ``write`` to a file opened for appending, so it survives the death of the process. What a killed engine
+had computed but not served is in no line.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Journal:
     """Sums by prefix of the call id: a sorted index with running sums, and a short unsorted tail beside it."""
 
     def __init__(self, file: Path):
+        self.file = file
         self._tail: list[tuple[str, int, int]] = []
         self._ids: list[str] = []
         self._sums: list[tuple[int, int]] = [(0, 0)]
@@ -59,10 +60,13 @@ class Journal:
         first, last = bisect_left(self._ids, prefix), bisect_left(self._ids, prefix + LAST_CHARACTER)
         recent = [row for row in self._tail if row[0].startswith(prefix)]
         (p0, c0), (p1, c1) = self._sums[first], self._sums[last]
+        prompt_tokens = p1 - p0 + sum(row[1] for row in recent)
+        completion_tokens = c1 - c0 + sum(row[2] for row in recent)
         return {
             "calls": last - first + len(recent),
-            "prompt_tokens": p1 - p0 + sum(row[1] for row in recent),
-            "completion_tokens": c1 - c0 + sum(row[2] for row in recent),
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "tokens": prompt_tokens + completion_tokens,
         }
 
     def close(self) -> None:

@@ -26,34 +26,37 @@ class LlamaShape:
     kv_heads: int
     head_size: int
     max_positions: int
+    rope_theta: float
     eps: float
     tied: bool
 
 
-def llama_shape(config: Any) -> LlamaShape | None:
-    """The shape, or None where the architecture differs from Llama in any way that this forward does not compute."""
+def llama_shape(config: dict[str, Any]) -> LlamaShape | None:
+    """The shape from a config.json, or None for a model that differs in any way from what this forward computes."""
+    rope = config.get("rope_parameters") or {"rope_theta": config.get("rope_theta", 10000.0)}
     plain = (
-        config.model_type in ("llama", "mistral")
-        and config.hidden_act == "silu"
-        and not getattr(config, "attention_bias", False)
-        and not getattr(config, "mlp_bias", False)
-        and getattr(config, "sliding_window", None) is None
-        and (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
-        in ("default", "linear", "llama3")
+        config.get("model_type") in ("llama", "mistral")
+        and config.get("hidden_act", "silu") == "silu"
+        and not config.get("attention_bias")
+        and not config.get("mlp_bias")
+        and config.get("sliding_window") is None
+        and config.get("rope_scaling") is None
+        and rope.get("rope_type", "default") == "default"
     )
     if not plain:
         return None
     return LlamaShape(
-        vocabulary=config.vocab_size,
-        hidden=config.hidden_size,
-        mlp=config.intermediate_size,
-        layers=config.num_hidden_layers,
-        heads=config.num_attention_heads,
-        kv_heads=config.num_key_value_heads,
-        head_size=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
-        max_positions=config.max_position_embeddings,
-        eps=config.rms_norm_eps,
-        tied=bool(config.tie_word_embeddings),
+        vocabulary=config["vocab_size"],
+        hidden=config["hidden_size"],
+        mlp=config["intermediate_size"],
+        layers=config["num_hidden_layers"],
+        heads=config["num_attention_heads"],
+        kv_heads=config.get("num_key_value_heads") or config["num_attention_heads"],
+        head_size=config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"],
+        max_positions=config["max_position_embeddings"],
+        rope_theta=rope["rope_theta"],
+        eps=config.get("rms_norm_eps", 1e-6),
+        tied=config.get("tie_word_embeddings", False),
     )
 
 
@@ -97,10 +100,11 @@ def unfuse(weights: Weights, shape: LlamaShape) -> Weights:
 class Rotary:
     """Tables [positions, 1, head_size] such that a rotation is ``x * cos + swap(x) * sin`` (sign folded into sin)."""
 
-    def __init__(self, inverse_frequencies: Tensor, scaling: float, positions: int):
-        angles = torch.arange(positions, dtype=torch.float32)[:, None] * inverse_frequencies.float()[None]
-        self.cos = torch.cat([angles.cos(), angles.cos()], -1)[:, None] * scaling
-        self.sin = torch.cat([-angles.sin(), angles.sin()], -1)[:, None] * scaling
+    def __init__(self, shape: LlamaShape):
+        exponents = torch.arange(0, shape.head_size, 2, dtype=torch.int64).float() / shape.head_size
+        angles = torch.arange(shape.max_positions).float()[:, None] / shape.rope_theta**exponents
+        self.cos = torch.cat([angles.cos(), angles.cos()], -1)[:, None]
+        self.sin = torch.cat([-angles.sin(), angles.sin()], -1)[:, None]
 
 
 def project(x: Tensor, weights: Weights, layer: int, shape: LlamaShape, cos: Tensor, sin: Tensor):

@@ -6,20 +6,20 @@ number of layers is.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from .kv_cache import LlamaCache
-from .llama import Rotary, Weights, forward, fuse, head, llama_shape, unfuse
-from .transformers_cache import TransformersCache
+from .llama import LlamaShape, Rotary, Weights, forward, fuse, head, llama_shape, unfuse
 
 
 @dataclass
@@ -42,6 +42,18 @@ def views(flat: Tensor, shapes: dict[str, torch.Size]) -> Weights:
     return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
+class DecodingCache(Protocol):
+    """Sequences that are being decoded, in dense rows; see `kv_cache.LlamaCache` for what each method does."""
+
+    rows: int
+
+    def can_admit(self) -> bool: ...
+    def admit(self, prompts: list[np.ndarray], counts: list[int], longest: int) -> Tensor: ...
+    def forward(self, tokens: Tensor) -> Tensor: ...
+    def remove(self, holes: np.ndarray, fillers: np.ndarray, rows: int) -> None: ...
+    def memory(self) -> Tensor | None: ...
+
+
 class Architecture(Protocol):
     """What the decoder and the trainer need of a kind of model."""
 
@@ -58,18 +70,16 @@ class Architecture(Protocol):
     def target_logprobs(self, weights: Weights, ids: Tensor, targets: Tensor, real: Tensor) -> Tensor:
         """Log-probabilities [real.sum()] of targets [B, T] given right-padded ids [B, T]; differentiable."""
 
-    def new_cache(self, weights: Weights, slots: int, memory: Tensor | None) -> LlamaCache | TransformersCache: ...
+    def new_cache(self, weights: Weights, slots: int, memory: Tensor | None) -> DecodingCache: ...
 
 
 class LlamaArchitecture:
     name = "llama"
 
-    def __init__(self, config: Any, rotary_module: Any):
-        shape = llama_shape(config)
-        assert shape is not None
+    def __init__(self, shape: LlamaShape):
         self.shape = shape
         self.vocabulary_size, self.max_positions = shape.vocabulary, shape.max_positions
-        self.rotary = Rotary(rotary_module.inv_freq, rotary_module.attention_scaling, shape.max_positions)
+        self.rotary = Rotary(shape)
 
     def weights_from(self, state: Weights) -> Weights:
         return fuse(state, self.shape)
@@ -85,42 +95,26 @@ class LlamaArchitecture:
         return LlamaCache(self.shape, self.rotary, weights, slots, memory)
 
 
-class TransformersArchitecture:
-    """Any other causal language model, computed by ``transformers`` itself: slower, same behaviour."""
-
-    def __init__(self, module: torch.nn.Module):
-        self.module = module.float().eval()
-        self.name = module.config.model_type
-        self.vocabulary_size = module.config.vocab_size
-        self.max_positions = module.config.max_position_embeddings
-        self._shared = {name for name, _ in module.named_parameters()}
-
-    def weights_from(self, state: Weights) -> Weights:
-        return {name: state[name].detach().float() for name in self._shared}
-
-    def state_from(self, weights: Weights) -> Weights:
-        return {name: w.detach().contiguous() for name, w in weights.items()}
-
-    def target_logprobs(self, weights: Weights, ids: Tensor, targets: Tensor, real: Tensor) -> Tensor:
-        mask = real.cummax(1).values if not real.all() else None
-        inputs = {"input_ids": ids, "use_cache": False} | ({} if mask is None else {"attention_mask": mask.long()})
-        logits = torch.func.functional_call(self.module, weights, (), inputs).logits
-        return -F.cross_entropy(logits[real], targets[real], reduction="none")
-
-    def new_cache(self, weights: Weights, slots: int, memory: Tensor | None) -> TransformersCache:
-        return TransformersCache(self.module, weights, slots)
-
-
 def load_base(folder: Path) -> tuple[Architecture, Parameters]:
     """A model folder as ``save_pretrained`` writes it. Weights are held in single precision."""
-    config = AutoConfig.from_pretrained(folder)
-    module = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    if llama_shape(config) is not None:
-        architecture: Architecture = LlamaArchitecture(config, module.model.rotary_emb)
-    else:
-        architecture = TransformersArchitecture(module)
-    return architecture, Parameters.pack(architecture.weights_from(module.state_dict()))
+    shape = llama_shape(json.loads((folder / "config.json").read_text()))
+    if shape is not None:
+        architecture: Architecture = LlamaArchitecture(shape)
+        return architecture, load_weights(architecture, folder)
+    # Imported only here: it takes longer to import than a small model takes to load.
+    from .transformers_policy import load_transformers
+
+    architecture, state = load_transformers(folder)
+    return architecture, Parameters.pack(architecture.weights_from(state))
 
 
 def load_weights(architecture: Architecture, folder: Path) -> Parameters:
-    return Parameters.pack(architecture.weights_from(load_file(folder / "model.safetensors")))
+    """From one model.safetensors, or from the shards that an index beside them lists."""
+    index = folder / "model.safetensors.index.json"
+    files = (
+        sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.exists() else ["model.safetensors"]
+    )
+    state: Weights = {}
+    for file in files:
+        state |= load_file(folder / file)
+    return Parameters.pack(architecture.weights_from(state))

@@ -27,7 +27,7 @@ def _mix(x: np.ndarray) -> np.ndarray:
 def noise_keys(seed: int, prompt: int, samples: np.ndarray) -> np.ndarray:
     """Keys of the samples of one prompt, uint64, one each. ``seed`` may be any integer; its low 64 bits count."""
     key = _mix(np.array([seed & _MASK], np.uint64) + _GOLDEN)
-    key = _mix(key ^ (np.uint64(prompt) * _GOLDEN))
+    key = _mix(key ^ (np.array([prompt], np.uint64) * _GOLDEN))
     return _mix(key + (samples.astype(np.uint64) + np.uint64(1)) * _GOLDEN)
 
 
@@ -68,7 +68,7 @@ def draw(
 
 def _filter(probs: Tensor, top_p: Tensor, top_k: Tensor) -> Tensor:
     """Keeps the ``top_k`` likeliest tokens, then the smallest set of them whose mass reaches ``top_p``; unnormalised."""
-    ordered, index = probs.sort(-1, descending=True, stable=True)
+    ordered, index = probs.sort(dim=-1, descending=True, stable=True)
     rank = torch.arange(probs.shape[1])
     keep = (rank < top_k[:, None]) | (top_k[:, None] <= 0)
     ordered = ordered * keep

@@ -1,0 +1,65 @@
+"""A checkpoint is there whole or not at all, and goes when its time is over."""
+
+import time
+
+import pytest
+import torch
+
+from engine.checkpoints import CheckpointRef, CheckpointStore
+from engine.errors import ApiError, FieldError
+
+REF = CheckpointRef("run-1", "weights", "a")
+
+
+@pytest.fixture
+def store(tmp_path, model_folder) -> CheckpointStore:
+    return CheckpointStore(tmp_path, model_folder)
+
+
+def save(store, ref=REF, value=1.0, ttl=None, overwrite=False):
+    store.save(ref, {"w": torch.tensor([value])}, {"m": torch.zeros(1)}, {"step": 1}, ttl, overwrite)
+
+
+def test_a_save_that_dies_leaves_nothing_that_looks_like_a_checkpoint(store, tmp_path, model_folder, monkeypatch):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("engine.checkpoints.os.rename", die)
+    with pytest.raises(KeyboardInterrupt):
+        save(store)
+    monkeypatch.undo()
+    assert list(store.list()) == [] and not store.exists(REF)
+    assert len(list((tmp_path / "run-1" / "weights").iterdir())) == 1
+    CheckpointStore(tmp_path, model_folder)
+    assert list((tmp_path / "run-1" / "weights").iterdir()) == []
+
+
+def test_overwriting_replaces_the_whole_folder(store):
+    save(store)
+    with pytest.raises(ApiError) as error:
+        save(store, value=2.0)
+    assert error.value.status == 409
+    save(store, value=2.0, overwrite=True)
+    assert [str(ref) for ref, _ in store.list()] == ["tinker://run-1/weights/a"]
+    assert len(list(store.folder(REF).parent.iterdir())) == 1
+
+
+def test_expired_checkpoints_go_at_the_next_save(store, monkeypatch):
+    other = CheckpointRef("run-1", "weights", "b")
+    save(store, ttl=60)
+    save(store, other)
+    assert store.exists(REF)
+    monkeypatch.setattr("engine.checkpoints.time.time", lambda now=time.time(): now + 61)
+    store.remove_expired()
+    assert [ref for ref, _ in store.list()] == [other]
+    with pytest.raises(ApiError) as error:
+        store.meta(REF)
+    assert error.value.status == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["x", "tinker://a/b", "tinker://a/other/c", "tinker://../weights/c", "tinker://a/weights/c/d"]
+)
+def test_paths_that_lead_elsewhere_are_refused(path):
+    with pytest.raises(FieldError):
+        CheckpointRef.parse(path, "path")

@@ -1,0 +1,95 @@
+"""Any causal language model that is not Llama-shaped, computed by ``transformers``: slower, same behaviour.
+
+Decoding is a left-padded static batch: new sequences join only when it is empty, finished ones leave at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import AutoModelForCausalLM, DynamicCache
+
+from .llama import Weights
+
+
+def load_transformers(folder: Path) -> tuple[TransformersArchitecture, Weights]:
+    module = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return TransformersArchitecture(module), module.state_dict()
+
+
+class TransformersArchitecture:
+    """Stateless, like every architecture: the module's own parameters are replaced at each call."""
+
+    def __init__(self, module: torch.nn.Module):
+        self.module = module.float().eval()
+        self.name = module.config.model_type
+        self.vocabulary_size = module.config.vocab_size
+        self.max_positions = module.config.max_position_embeddings
+        # In order, which optimiser checkpoints rely on; a tied head is named once.
+        self._names = [name for name, _ in module.named_parameters()]
+
+    def weights_from(self, state: Weights) -> Weights:
+        return {name: state[name].detach().float() for name in self._names}
+
+    def state_from(self, weights: Weights) -> Weights:
+        return {name: w.detach().contiguous() for name, w in weights.items()}
+
+    def target_logprobs(self, weights: Weights, ids: Tensor, targets: Tensor, real: Tensor) -> Tensor:
+        inputs = {"input_ids": ids, "attention_mask": real.long(), "use_cache": False}
+        logits = torch.func.functional_call(self.module, weights, (), inputs).logits
+        return -F.cross_entropy(logits[real], targets[real], reduction="none")
+
+    def new_cache(self, weights: Weights, slots: int, memory: Tensor | None) -> TransformersCache:
+        return TransformersCache(self.module, weights, slots)
+
+
+class TransformersCache:
+    def __init__(self, module: torch.nn.Module, weights: Weights, slots: int):
+        self._module, self._weights, self.slots = module, weights, slots
+        self.rows = 0
+        self._mask = torch.zeros(0, 0, dtype=torch.int64)
+        self._past = DynamicCache(config=module.config)
+
+    def can_admit(self) -> bool:
+        return self.rows == 0
+
+    def memory(self) -> None:
+        return None
+
+    def admit(self, prompts: list[np.ndarray], counts: list[int], longest: int) -> Tensor:
+        width = max(map(len, prompts))
+        ids = torch.zeros(len(prompts), width, dtype=torch.int64)
+        self._mask = torch.zeros_like(ids)
+        for row, prompt in enumerate(prompts):
+            ids[row, width - len(prompt) :] = torch.from_numpy(prompt)
+            self._mask[row, width - len(prompt) :] = 1
+        self._past = DynamicCache(config=self._module.config)
+        logits = self._run(ids)
+        order = torch.arange(len(prompts)).repeat_interleave(torch.tensor(counts))
+        self._select(order)
+        return logits[order]
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        self._mask = torch.cat((self._mask, torch.ones(self.rows, 1, dtype=torch.int64)), 1)
+        return self._run(tokens[:, None])
+
+    def remove(self, holes: np.ndarray, fillers: np.ndarray, rows: int) -> None:
+        order = np.arange(self.rows)
+        order[holes] = fillers
+        self._select(torch.from_numpy(order[:rows]))
+
+    def _run(self, ids: Tensor) -> Tensor:
+        positions = (self._mask.cumsum(1) - 1).clamp_(min=0)[:, -ids.shape[1] :]
+        inputs = {"input_ids": ids, "attention_mask": self._mask, "position_ids": positions}
+        inputs |= {"past_key_values": self._past, "use_cache": True}
+        return torch.func.functional_call(self._module, self._weights, (), inputs).logits[:, -1]
+
+    def _select(self, order: Tensor) -> None:
+        self.rows = len(order)
+        self._mask = self._mask[order]
+        if self.rows:
+            self._past.batch_select_indices(order)
