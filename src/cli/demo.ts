@@ -93,10 +93,8 @@ async function work(client: Client, stack: Stack, options: Work): Promise<number
     if (changed) display.print('The configuration has changed since; that takes effect with --fresh.');
   }
   const working = stack.startWork().then(({ engineUrl }) => display.print(`Engine       ${engineUrl}`));
-  if ((await Promise.race([working.then(() => 'ready'), aborted(signal)])) !== 'ready') {
-    await working.catch(() => {});
-    return stopped(display);
-  }
+  await Promise.race([working, aborted(signal)]);
+  if (signal.aborted) return stopped(display);
   const handle = await startRun(client, { workflow: rootWorkflow, run, document });
   started();
   try {

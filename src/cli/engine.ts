@@ -4,8 +4,9 @@ import { packageRoot, venvPython } from './paths.ts';
 import { type Child, lastLines, startChild } from './processes.ts';
 
 export interface Engine {
-  url: string;
   child: Child;
+  /** Its address, once it is ready; rejects when it ends before that. */
+  url: Promise<string>;
 }
 
 export interface EngineOptions {
@@ -16,10 +17,10 @@ export interface EngineOptions {
   threads?: number;
 }
 
-/** The bundled model service on a free port. Resolves when it says that it is ready. */
-export async function startEngine(options: EngineOptions): Promise<Engine> {
+/** The bundled model service on a free port. */
+export function startEngine(options: EngineOptions): Engine {
   let ready: (url: string) => void = () => {};
-  const url = new Promise<string>((resolve) => {
+  const announced = new Promise<string>((resolve) => {
     ready = resolve;
   });
   const child = startChild({
@@ -34,11 +35,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       if (found !== null) ready(found);
     },
   });
-  const first = await Promise.race([url, child.exited]);
-  if (first !== undefined) return { url: first, child };
-  throw new CliError(
-    `The engine ended during its start. Its log (${options.logFile}) ends with:\n${lastLines(options.logFile)}`,
-  );
+  const url = Promise.race([announced, child.exited]).then((first) => {
+    if (first !== undefined) return first;
+    const log = lastLines(options.logFile);
+    throw new CliError(`The engine ended during its start. Its log (${options.logFile}) ends with:\n${log}`);
+  });
+  return { child, url };
 }
 
 export function engineArguments({ data, model, threads = 2 }: EngineOptions): string[] {

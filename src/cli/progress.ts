@@ -14,7 +14,9 @@ const minimumRateMs = 1000;
 
 /** One line per stage: label, bar, share, counts, tokens, rate, time. */
 export function renderProgress(progress: Progress, options: RenderOptions): string[] {
-  const lines = progress.stages.map((stage) => paint(stage, shorten(stageLine(stage, options), options.width), options));
+  const lines = progress.stages.map((stage) =>
+    paint(stage, shorten(stageLine(stage, options), options.width), options),
+  );
   if (progress.attention !== undefined) lines.push(shorten(`! ${progress.attention}`, options.width));
   return lines;
 }

@@ -39,7 +39,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const env: NodeJS.ProcessEnv = { ...options.env };
   let stopping = false;
   let engine: Engine | null = null;
-  let workers: OpenWorkers | null = null;
+  let workers: Promise<OpenWorkers> | null = null;
   let forget = () => {};
   let breakDown: (error: unknown) => void = () => {};
   const broken = new Promise<never>((_, reject) => {
@@ -63,11 +63,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const target: Target = { connectionOptions: { address }, namespace: 'default', address };
   forget = writeServerFile(home.server, { address, uiUrl });
 
-  async function runEngine(restartsLeft: number): Promise<Engine> {
-    const started = await startEngine({ data: home.engine, logFile: log('engine') });
+  /** Starts the engine, and again when it ends by itself; the workers' retries bridge the gap. */
+  async function runEngine(restartsLeft: number): Promise<string> {
+    const started = startEngine({ data: home.engine, logFile: log('engine') });
     engine = started;
-    env.ASTROFLOW_ENGINE_URL = started.url;
-    forget = writeServerFile(home.server, { address, uiUrl, engineUrl: started.url });
+    const url = await started.url;
+    env.ASTROFLOW_ENGINE_URL = url;
+    forget = writeServerFile(home.server, { address, uiUrl, engineUrl: url });
     void started.child.exited.then(async () => {
       if (stopping) return;
       const tail = lastLines(log('engine'));
@@ -79,7 +81,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         breakDown(error);
       }
     });
-    return started;
+    return url;
   }
 
   return {
@@ -87,18 +89,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     uiUrl,
     broken,
     async startWork() {
-      const [started] = await Promise.all([
-        runEngine(engineRestarts),
-        openWorkers({ target, home, env }).then((opened) => {
-          workers = opened;
-          opened.running.catch(breakDown);
-        }),
-      ]);
-      return { engineUrl: started.url };
+      workers = openWorkers({ target, home, env });
+      const [engineUrl, opened] = await Promise.all([runEngine(engineRestarts), workers]);
+      opened.running.catch(breakDown);
+      return { engineUrl };
     },
     async stop() {
       stopping = true;
-      await workers?.stop();
+      // Workers that are still being opened must not outlive us either; why they could not be is told elsewhere.
+      const opened = await workers?.catch(() => null);
+      await opened?.stop();
       await engine?.child.stop();
       await server.child.stop();
       forget();

@@ -26,11 +26,13 @@ export async function upCommand(home: Home, env: NodeJS.ProcessEnv, options: UpO
     stack = await startStack({ home, env, ...usualPorts, ...options, print: console.log });
     console.log(`Temporal UI  ${stack.uiUrl}`);
     console.log(`Temporal     ${stack.target.address}`);
-    const { engineUrl } = await stack.startWork();
-    console.log(`Engine       ${engineUrl}`);
+    const stop = Promise.race([stack.broken, aborted(interrupt.signal)]);
+    const working = await Promise.race([stack.startWork(), stop]);
+    if (working === undefined) return 0;
+    console.log(`Engine       ${working.engineUrl}`);
     console.log(`Logs         ${home.logs}`);
     console.log(examples(stack, options));
-    await Promise.race([stack.broken, aborted(interrupt.signal)]);
+    await stop;
     return 0;
   } finally {
     await stack?.stop();
