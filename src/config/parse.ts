@@ -75,6 +75,12 @@ function describeIssue(issue: Issue, prefix: PropertyKey[]): ConfigProblem[] {
     const closest = issue.errors.reduce((a, b) => (b.length < a.length ? b : a));
     return closest.flatMap((inner) => describeIssue(inner, path));
   }
+  if (issue.code === 'invalid_key') {
+    return issue.issues.map(({ message }) => ({ path: dotted(path), message: `not a name: ${message}` }));
+  }
+  if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined')) {
+    return [{ path: dotted(path), message: `is missing (${issue.expected})` }];
+  }
   return [{ path: dotted(path), message: issue.message }];
 }
 

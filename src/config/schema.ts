@@ -13,7 +13,12 @@ const fraction = z.number().min(0).max(1);
 const learningRate = z.number().positive().max(1);
 
 /** A literal, or the name of an environment variable that the worker reads at the moment of the call. */
-export const envOr = z.union([z.string().min(1), z.strictObject({ env: z.string().regex(/^[A-Z][A-Z0-9_]*$/) })]);
+export const envOr = z.union([
+  z.string().min(1),
+  z.strictObject({
+    env: z.string().regex(/^[A-Z][A-Z0-9_]*$/, 'use the name of an environment variable: A-Z, 0-9 and "_"'),
+  }),
+]);
 
 const countdownTask = z
   .strictObject({

@@ -1,0 +1,142 @@
+import { describe, expect, it } from 'vitest';
+import { buildPlan, type PlanInputs } from '../../src/config/build-plan.ts';
+import { parseRunConfig } from '../../src/config/parse.ts';
+import type { Plan } from '../../src/config/plan.ts';
+import type { RunConfigInput } from '../../src/config/schema.ts';
+import type { ArtifactRef } from '../../src/core/artifact.ts';
+
+const ref = (name: string, sha256 = name.repeat(8)): ArtifactRef => ({ uri: name, sha256, bytes: 1, count: 10 });
+
+const inputs: PlanInputs = {
+  run: 'r',
+  config: ref('config'),
+  taskVersion: 1,
+  rendererHash: 'renderer',
+  searchProblems: ref('problems'),
+  rlPrompts: null,
+  benchmarks: [{ name: 'b', problems: ref('benchmark') }],
+};
+
+function planOf(config: RunConfigInput, changed: Partial<PlanInputs> = {}): Plan {
+  const parsed = parseRunConfig(config);
+  if ('problems' in parsed) throw new Error(JSON.stringify(parsed.problems));
+  return buildPlan(parsed.config, { ...inputs, ...changed });
+}
+
+type Stage = 'search' | 'linearize' | 'sft search' | 'sft direct' | 'rl search' | 'rl direct' | 'evaluate';
+
+const keysOf = (plan: Plan): Record<Stage, string> => ({
+  search: plan.search.key,
+  linearize: plan.linearize.key,
+  'sft search': plan.sft.search.key,
+  'sft direct': plan.sft.direct.key,
+  'rl search': plan.rl.search.key,
+  'rl direct': plan.rl.direct.key,
+  evaluate: plan.evaluate.key,
+});
+
+/** Stages whose keys differ from those of the default plan. */
+function changedBy(config: RunConfigInput, changed: Partial<PlanInputs> = {}): Stage[] {
+  const before = keysOf(planOf({}));
+  const after = keysOf(planOf(config, changed));
+  return (Object.keys(before) as Stage[]).filter((stage) => before[stage] !== after[stage]);
+}
+
+const everyStage = Object.keys(keysOf(planOf({}))) as Stage[];
+const afterSearch = everyStage.filter((stage) => stage !== 'search' && stage !== 'evaluate');
+const rl: Stage[] = ['rl search', 'rl direct'];
+
+describe('content keys', () => {
+  it.each<[string, RunConfigInput]>([
+    ['the seed', { seed: 2 }],
+    ['the salt', { salt: 'fresh' }],
+    ['the task', { task: { name: 'countdown', numbers: 4 } }],
+    ['the base model', { policy: { base: 'other' } }],
+    ['its revision', { policy: { revision: '2' } }],
+    ['the kind of a service', { policy: { sampler: { kind: 'scripted' } } }],
+  ])('all change with %s', (_what, config) => {
+    expect(changedBy(config)).toEqual(everyStage);
+  });
+
+  it('all change with the vocabulary and with the task’s rules', () => {
+    expect(changedBy({}, { rendererHash: 'other' })).toEqual(everyStage);
+    expect(changedBy({}, { taskVersion: 2 })).toEqual(everyStage);
+  });
+
+  it.each<[string, RunConfigInput]>([
+    ['concurrency', { search: { concurrency: 3 }, evaluate: { concurrency: 1 } }],
+    ['shards and pages', { search: { shards: 3, pageSize: 7 } }],
+    ['rounds per activity', { search: { roundsPerActivity: 1 } }],
+    ['steps per chunk', { sft: { stepsPerChunk: 1 } }],
+    ['iterations per run', { rl: { iterationsPerRun: 1 } }],
+    ['statistics', { evaluate: { bootstrapSamples: 100 } }],
+    ['addresses and keys', { policy: { sampler: { kind: 'openai', baseUrl: 'http://h:1', apiKey: { env: 'KEY' } } } }],
+    ['time limits', { policy: { trainer: { kind: 'tinker', timeoutMs: 5 } } }],
+    ['the name of the run', { run: 'other' }],
+    ['the place of the tokenizer', { policy: { tokenizer: 'elsewhere' } }],
+    ['notes', { notes: { seed: 'ours' } }],
+  ])('do not change with %s', (_what, config) => {
+    expect(changedBy(config)).toEqual([]);
+  });
+
+  it('change from the stage on whose setting changed, not before', () => {
+    expect(changedBy({ search: { rounds: 4 } })).toEqual(['search', ...afterSearch]);
+    expect(changedBy({ linearize: { backtracks: [1] } })).toEqual(afterSearch);
+    expect(changedBy({ sft: { search: { steps: 9 } } })).toEqual(['sft search', 'rl search']);
+    expect(changedBy({ sft: { adam: { beta1: 0.5 } } })).toEqual(['sft search', 'sft direct', ...rl]);
+    expect(changedBy({ rl: { search: { iterations: 9 } } })).toEqual(['rl search']);
+    expect(changedBy({ rl: { guards: { minEntropy: 0.1 } } })).toEqual(rl);
+    expect(changedBy({ rl: { difficulty: { low: 0.1 } } })).toEqual(rl);
+    expect(changedBy({ evaluate: { samplesPerProblem: 9 } })).toEqual(['evaluate']);
+  });
+
+  it('keep the search’s when problems are added, so that its trees are used again', () => {
+    expect(changedBy({}, { searchProblems: ref('more problems') })).toEqual(afterSearch);
+  });
+
+  it('ignore the difficulty band where RL has prompts of its own', () => {
+    const own = { rlPrompts: ref('prompts') };
+    expect(changedBy({}, own)).toEqual(rl);
+    const banded = planOf({ rl: { difficulty: { low: 0.2 } } }, own);
+    expect(banded.rl.search.key).toBe(planOf({}, own).rl.search.key);
+  });
+
+  it('know whose tokens an arm matches', () => {
+    const plan = planOf({ rl: { direct: { matchTokensOf: 'search' } } });
+    expect(plan.rl.direct.matchTokensOfKey).toBe(plan.rl.search.key);
+    expect(plan.rl.search.matchTokensOfKey).toBeNull();
+    expect(changedBy({ rl: { direct: { matchTokensOf: 'search' }, search: { iterations: 9 } } })).toEqual(rl);
+  });
+});
+
+describe('the plan', () => {
+  it('runs a matched arm before the one that matches it, whatever the order of "arms"', () => {
+    expect(planOf({}).arms).toEqual(['search', 'direct']);
+    expect(planOf({ arms: ['direct', 'search'], rl: { direct: { matchTokensOf: 'search' } } }).arms).toEqual([
+      'search',
+      'direct',
+    ]);
+    expect(planOf({ rl: { search: { matchTokensOf: 'direct' } } }).arms).toEqual(['direct', 'search']);
+  });
+
+  it('scores the base and what the arms made, each under the key of what made it', () => {
+    const plan = planOf({ arms: ['search'] });
+    expect(plan.evaluate.checkpoints).toEqual([
+      { name: 'base', stage: null, stageKey: null },
+      { name: 'search-sft', stage: 'sft', stageKey: plan.sft.search.key },
+      { name: 'search-rl', stage: 'rl', stageKey: plan.rl.search.key },
+    ]);
+  });
+
+  it('has no RL checkpoint where RL runs no iteration', () => {
+    const plan = planOf({ rl: { search: { iterations: 0 }, direct: { iterations: 0 } } });
+    expect(plan.evaluate.checkpoints.map((entry) => entry.name)).toEqual(['base', 'search-sft', 'direct-sft']);
+  });
+
+  it('hands each stage a slice well below what a history should hold', () => {
+    const plan = planOf({});
+    for (const slice of [plan.search, plan.linearize, plan.sft.search, plan.rl.search, plan.evaluate]) {
+      expect(JSON.stringify(slice).length).toBeLessThan(8 * 1024);
+    }
+  });
+});
