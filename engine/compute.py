@@ -34,7 +34,7 @@ class TrainJob:
 
 
 class Compute(threading.Thread):
-    """``build`` loads the model on the thread itself, since torch's pool of threads belongs to the thread that uses it."""
+    """``build`` loads the model on the thread itself, for a pool of OpenMP threads belongs to the thread using it."""
 
     def __init__(self, build: Callable[[], tuple[Models, Decoder]], threads: int):
         super().__init__(name="compute", daemon=True)

@@ -146,7 +146,6 @@ class Batch:
     def _admit(self, counters: DecoderCounters) -> None:
         prompts: list[np.ndarray] = []
         counts: list[int] = []
-        longest = 0
         row = self.rows
         if not self.rows:
             self._stop_index.clear()
@@ -167,13 +166,12 @@ class Batch:
                 if prompt >= job.prompts_computed:
                     job.prompts_computed = prompt + 1
                     counters.prompt_tokens += len(job.prompts[prompt])
-                longest = max(longest, len(job.prompts[prompt]) + job.max_tokens)
                 job.admitted += count
                 row += count
                 turn -= count
             if job.admitted < len(job.samples):
                 self.waiting.append(job)
-        logits = self.cache.admit(prompts, counts, longest)
+        logits = self.cache.admit(prompts, counts)
         self._logits = logits if self._logits is None else torch.cat((self._logits, logits))
 
     def _stop_row(self, stops: Stops) -> int:

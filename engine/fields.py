@@ -117,7 +117,8 @@ def numbers(value: Any, path: str, *, integral: bool) -> np.ndarray:
         raise FieldError(
             path if at is None else f"{path}[{at}]", value if at is None else value[at], f"must be {wanted}"
         )
-    array = array.astype(np.int64 if integral else np.float32)
+    with np.errstate(over="ignore"):
+        array = array.astype(np.int64 if integral else np.float32)
     if not integral and not np.isfinite(array).all():
         at = int((~np.isfinite(array)).argmax())
         raise FieldError(f"{path}[{at}]", value[at], "must be finite in single precision")

@@ -3,8 +3,8 @@
 Layout: sequences are aligned at their *ends*. All of them write the column ``end`` at the same step, so a step writes
 one slice and reads one window ``[end - longest, end]``; what lies before a sequence's start is masked. Rows are kept
 dense: a leaving sequence's row is filled by the last one. When ``end`` reaches the right edge, the window moves back to
-the middle; the width is at least twice the longest sequence, so source and target of the move never overlap and every
-prompt fits left of ``end``.
+the middle, or, when it is longer than half of the width, the width doubles. So source and target of a move never
+overlap, and the memory follows the sequences that were really seen, not the longest that were allowed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 from .llama import LlamaShape, Rotary, Weights, finish_layer, forward, head, project
 
 FIRST_ROWS = 32
-WIDTH_STEP = 128
+FIRST_WIDTH = 128
 PREFILL_TOKENS = 8192
 REMEMBERED_PREFIXES = 128
 
@@ -39,7 +39,6 @@ class LlamaCache:
     def __init__(self, shape: LlamaShape, rotary: Rotary, weights: Weights, slots: int, memory: Tensor | None = None):
         self.shape, self.rotary, self.weights, self.slots = shape, rotary, weights, slots
         self.rows = 0
-        self._longest_allowed = 0
         self._end = 0
         self._kv = torch.zeros(0) if memory is None else memory
         self._start = np.zeros(slots, np.int64)
@@ -52,13 +51,13 @@ class LlamaCache:
         """The storage, for the cache of another version of the same model to use once this one is empty."""
         return self._kv
 
-    def admit(self, prompts: list[np.ndarray], counts: list[int], longest: int) -> Tensor:
+    def admit(self, prompts: list[np.ndarray], counts: list[int]) -> Tensor:
         """Adds ``counts[i]`` rows that continue ``prompts[i]``; gives their next-token logits [sum(counts), V].
 
-        ``longest`` bounds prompt plus completion of every new row. Equal prompts are computed once.
+        Equal prompts are computed once.
         """
         prefixes = self._compute(prompts)
-        self._reserve(self.rows + sum(counts), longest)
+        self._reserve(self.rows + sum(counts), max(map(len, prompts)))
         for prompt, count, prefix in zip(prompts, counts, prefixes, strict=True):
             rows = slice(self.rows, self.rows + count)
             self._kv[:, :, rows, :, self._end - len(prompt) : self._end] = prefix.kv[:, :, None]
@@ -71,7 +70,7 @@ class LlamaCache:
         """One step: appends tokens [rows] to their sequences and gives the next logits [rows, V]."""
         shape, rows, weights = self.shape, self.rows, self.weights
         if self._end == self._kv.shape[4]:
-            self._move_window(self._kv, self._end // 2)
+            self._make_room()
         end, start = self._end, self._start[:rows]
         first = int(start.min())
         positions = torch.from_numpy(end - start)
@@ -129,25 +128,39 @@ class LlamaCache:
         for row, prompt in enumerate(prompts):
             self._prefixes[prompt.tobytes()] = Prefix(kv[:, :, row, :, : len(prompt)], logits[row])
 
-    def _reserve(self, rows: int, longest: int) -> None:
-        """Grows to hold ``rows`` rows of up to ``longest`` tokens; grows only, in steps, so this is rare."""
-        shape = self.shape
-        self._longest_allowed = max(self._longest_allowed, -(-longest // WIDTH_STEP) * WIDTH_STEP)
-        width = 2 * self._longest_allowed
-        old_rows, old_width = (self._kv.shape[2], self._kv.shape[4]) if self._kv.ndim == 6 else (0, 0)
-        if self.rows == 0:
-            self._end = width // 2
-        if rows <= old_rows and width <= old_width:
-            return
-        grown = max(FIRST_ROWS, old_rows)
-        while grown < rows:
-            grown *= 2
-        # Zeros, not empty: masked columns are multiplied by zero, and zero times a stray NaN would be NaN.
-        kv = torch.zeros(
-            shape.layers, 2, min(grown, self.slots), shape.kv_heads, max(width, old_width), shape.head_size
+    def _make_room(self) -> None:
+        width = self._kv.shape[4]
+        if 2 * (self._end - int(self._start[: self.rows].min())) <= width:
+            self._move_window(self._kv, width // 2)
+        else:
+            self._grow(self._kv.shape[2], 2 * width)
+
+    def _reserve(self, rows: int, prompt_length: int) -> None:
+        """Makes place for ``rows`` rows in all, and for a prompt left of ``end``. Grows only, so this is rare."""
+        old_rows, old_width = (
+            (self._kv.shape[2], self._kv.shape[4]) if self._kv.ndim == 6 else (FIRST_ROWS, FIRST_WIDTH)
         )
-        if self.rows:
-            self._move_window(kv, kv.shape[4] // 2)
+        if self.rows == 0:
+            self._end = old_width // 2
+        new_rows, new_width = old_rows, old_width
+        while new_rows < rows:
+            new_rows *= 2
+        while self._end < prompt_length and new_width < 2 * prompt_length:
+            new_width *= 2
+        if self._kv.ndim != 6 or (new_rows, new_width) != (old_rows, old_width):
+            self._grow(new_rows, new_width)
+
+    def _grow(self, rows: int, width: int) -> None:
+        shape = self.shape
+        # Zeros, since masked columns are multiplied by zero, and zero times a stray NaN would be NaN. From numpy, whose
+        # zeros take no memory until something is written there.
+        size = (shape.layers, 2, min(rows, max(self.slots, FIRST_ROWS)), shape.kv_heads, width, shape.head_size)
+        kv = torch.from_numpy(np.zeros(size, np.float32))
+        if not self.rows:
+            self._end = width // 2
+        else:
+            # A window longer than half of the width stays where it is when only rows are added.
+            self._move_window(kv, self._end if width == self._kv.shape[4] else width // 2)
         self._kv = kv
 
     def _move_window(self, target: Tensor, end: int) -> None:

@@ -48,7 +48,7 @@ class DecodingCache(Protocol):
     rows: int
 
     def can_admit(self) -> bool: ...
-    def admit(self, prompts: list[np.ndarray], counts: list[int], longest: int) -> Tensor: ...
+    def admit(self, prompts: list[np.ndarray], counts: list[int]) -> Tensor: ...
     def forward(self, tokens: Tensor) -> Tensor: ...
     def remove(self, holes: np.ndarray, fillers: np.ndarray, rows: int) -> None: ...
     def memory(self) -> Tensor | None: ...
@@ -111,10 +111,10 @@ def load_base(folder: Path) -> tuple[Architecture, Parameters]:
 def load_weights(architecture: Architecture, folder: Path) -> Parameters:
     """From one model.safetensors, or from the shards that an index beside them lists."""
     index = folder / "model.safetensors.index.json"
-    files = (
-        sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.exists() else ["model.safetensors"]
-    )
+    files = {"model.safetensors"}
+    if index.exists():
+        files = set(json.loads(index.read_text())["weight_map"].values())
     state: Weights = {}
-    for file in files:
+    for file in sorted(files):
         state |= load_file(folder / file)
     return Parameters.pack(architecture.weights_from(state))

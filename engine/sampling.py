@@ -67,7 +67,7 @@ def draw(
 
 
 def _filter(probs: Tensor, top_p: Tensor, top_k: Tensor) -> Tensor:
-    """Keeps the ``top_k`` likeliest tokens, then the smallest set of them whose mass reaches ``top_p``; unnormalised."""
+    """Keeps the ``top_k`` likeliest tokens, of them the fewest whose mass reaches ``top_p``; not normalised again."""
     ordered, index = probs.sort(dim=-1, descending=True, stable=True)
     rank = torch.arange(probs.shape[1])
     keep = (rank < top_k[:, None]) | (top_k[:, None] <= 0)

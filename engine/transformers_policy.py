@@ -60,7 +60,7 @@ class TransformersCache:
     def memory(self) -> None:
         return None
 
-    def admit(self, prompts: list[np.ndarray], counts: list[int], longest: int) -> Tensor:
+    def admit(self, prompts: list[np.ndarray], counts: list[int]) -> Tensor:
         width = max(map(len, prompts))
         ids = torch.zeros(len(prompts), width, dtype=torch.int64)
         self._mask = torch.zeros_like(ids)

@@ -49,7 +49,8 @@ def test_expired_checkpoints_go_at_the_next_save(store, monkeypatch):
     save(store, ttl=60)
     save(store, other)
     assert store.exists(REF)
-    monkeypatch.setattr("engine.checkpoints.time.time", lambda now=time.time(): now + 61)
+    later = time.time() + 61
+    monkeypatch.setattr("engine.checkpoints.time.time", lambda: later)
     store.remove_expired()
     assert [ref for ref, _ in store.list()] == [other]
     with pytest.raises(ApiError) as error:

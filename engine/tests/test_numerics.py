@@ -53,7 +53,7 @@ def test_decoding_gives_the_logprobs_of_transformers_while_rows_join_and_leave(k
     for round_ in range(3):
         if cache.can_admit():
             prompts, counts = random_prompts(5, seed=round_), [1, 3, 1, 2, 1]
-            logits = torch.cat((logits, cache.admit(prompts, counts, 60)))
+            logits = torch.cat((logits, cache.admit(prompts, counts)))
             sequences += [p for p, c in zip(prompts, counts, strict=True) for _ in range(c)]
             check()
         for _ in range(3):
@@ -75,11 +75,11 @@ def test_the_window_can_move_back_many_times(model_folder, reference):
     architecture, parameters = load_base(model_folder)
     cache = architecture.new_cache(parameters.weights, 4, None)
     (long, short) = random_prompts(2, 5, 6)
-    cache.admit([long], [1], 120)
+    cache.admit([long], [1])
     for token in random_prompts(1, 110, 111)[0]:
         logits = cache.forward(torch.tensor([token]))
         long = np.append(long, token)
-    cache.admit([short], [1], 120)
+    cache.admit([short], [1])
     for token in random_prompts(1, 100, 101)[0][: 120 - len(long)]:
         logits = cache.forward(torch.tensor([token, token]))
         long, short = np.append(long, token), np.append(short, token)
@@ -89,6 +89,24 @@ def test_the_window_can_move_back_many_times(model_folder, reference):
         short = np.append(short, token)
     expected = reference_logprobs(reference, short)[-1]
     assert (torch.log_softmax(logits[0], -1) - expected).abs().max() < 1e-4
+
+
+@torch.inference_mode()
+def test_rows_can_be_added_beside_a_sequence_longer_than_half_of_the_width(model_folder, reference):
+    architecture, parameters = load_base(model_folder)
+    cache = architecture.new_cache(parameters.weights, 64, None)
+    (long, short) = random_prompts(2, 50, 51)
+    cache.admit([long], [1])
+    for token in random_prompts(1, 61, 62)[0]:
+        cache.forward(torch.tensor([token]))
+        long = np.append(long, token)
+    cache.admit([short], [50])
+    for token in random_prompts(1, 10, 11)[0]:
+        logits = cache.forward(torch.full((51,), int(token)))
+        long, short = np.append(long, token), np.append(short, token)
+    for row, ids in ((0, long), (1, short), (50, short)):
+        expected = reference_logprobs(reference, ids)[-1]
+        assert (torch.log_softmax(logits[row], -1) - expected).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("kind", ["llama", "any other model"])
