@@ -71,12 +71,17 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
   };
 }
 
+/** A failure is part of the history: a broken data file must not make it large. */
+const mostProblemsListed = 100;
+
 function invalidConfig(problems: ConfigProblem[]) {
-  const lines = problems.map(({ path, message }) => `  ${path}: ${message}`);
+  const listed = problems.slice(0, mostProblemsListed);
+  const lines = listed.map(({ path, message }) => `  ${path}: ${message.slice(0, 200)}`);
+  if (listed.length < problems.length) lines.push(`  … and ${problems.length - listed.length} more`);
   return failure(
     'InvalidConfig',
     `the configuration has ${problems.length} problem(s):\n${lines.join('\n')}`,
-    problems,
+    listed.map(({ path, message }) => ({ path, message: message.slice(0, 200) })),
   );
 }
 

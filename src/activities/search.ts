@@ -134,14 +134,17 @@ export function createSearchActivities(deps: ActivityDeps) {
       attempt(async () => {
         const { search } = input;
         const problems = await lines<Problem>(search.problems);
-        const rows: IndexedTree[] = [];
+        const made: IndexedTree[] = [];
         for (const problem of problems.slice(input.first, input.first + input.count)) {
           const slug = problemSlug(problem.id);
-          rows.push(await indexTree(deps, search, problem, slug, input.failures[slug]));
+          made.push(await indexTree(deps, search, problem, slug, input.failures[slug]));
         }
+        const index = await deps.store.putLines(artifactNames.searchIndex(search, input.first), made);
+        // An earlier run that broke off may have stored this page already; what is stored counts.
+        const rows = await deps.store.getLines<IndexedTree>(index);
         const found = rows.filter((row) => row.tree !== null);
         return {
-          index: await deps.store.putLines(artifactNames.searchIndex(search, input.first), rows),
+          index,
           trees: found.length,
           solved: rows.filter((row) => row.solved).length,
           usage: found.reduce((sum, row) => addUsage(sum, row.usage), noUsage),

@@ -24,9 +24,14 @@ export function createBoard() {
   };
 
   setHandler(progressQuery, () => progress, { description: 'All stages: state, counts, tokens' });
-  setHandler(stageProgressSignal, (news) => change(news.name, news.arm, news), {
-    description: 'Sent by the stages as they advance',
-  });
+  setHandler(
+    stageProgressSignal,
+    (news) => {
+      // Signals may overtake each other; after its end a stage has no news.
+      if (find(news.name, news.arm)?.state === 'running') change(news.name, news.arm, news);
+    },
+    { description: 'Sent by the stages as they advance' },
+  );
 
   return {
     open(plan: Plan): void {
@@ -67,12 +72,18 @@ export function createBoard() {
       const { run, arm } = plan;
       change(name, arm, { state: 'running', startedAtMs: Date.now() });
       try {
-        const { reused } = await executeChild(workflow, {
+        const { reused, usage, endedAtMs } = await executeChild(workflow, {
           workflowId: ['astro', run, name, arm].filter((part) => part !== undefined).join('/'),
           args: [{ plan }],
           staticSummary: `${run}: ${stageTitle({ name, ...(arm && { arm }) })}`,
         });
         outcomes.push({ name, ...(arm && { arm }), reused });
+        change(name, arm, {
+          state: reused ? 'reused' : 'done',
+          done: find(name, arm)?.total ?? 0,
+          ...(usage.calls > 0 && { tokens: usage.completionTokens }),
+          endedAtMs: reused ? Date.now() : endedAtMs,
+        });
       } catch (error) {
         change(name, arm, { state: 'failed' });
         throw error;

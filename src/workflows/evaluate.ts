@@ -1,52 +1,93 @@
-import { condition } from '@temporalio/workflow';
+import { condition, continueAsNew } from '@temporalio/workflow';
 import { artifactNames, type EvaluatePlan } from '../config/plan.ts';
-import { addUsage, noUsage } from '../core/usage.ts';
+import type { Checkpoint } from '../core/checkpoint.ts';
+import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import { sampleActivities, trainActivities } from './activities.ts';
-import { planOf, runStage, type StageInput, type StageOutcome } from './stage.ts';
+import { historyIsLong, planOf, runStage, type StageInput, type StageOutcome } from './stage.ts';
+
+type Entry = EvaluatePlan['checkpoints'][number];
+
+/** Carried from run to run when the workflow continues as new: chunks before the next one are done. */
+interface EvaluateState {
+  next: number;
+  answers: number;
+  usage: Usage;
+  startedAtMs: number;
+}
 
 /** Checkpoints × benchmarks → graded answers. All checkpoints answer the same problems with the same seeds. */
-export async function evaluate(input: StageInput<EvaluatePlan> = {}): Promise<StageOutcome> {
+export async function evaluate(
+  input: StageInput<EvaluatePlan> & { state?: EvaluateState } = {},
+): Promise<StageOutcome> {
   const plan = await planOf(input, (resolved) => resolved.plan.evaluate);
   const { run, key, policy, checkpoints, benchmarks, params } = plan;
   const problems = benchmarks.reduce((sum, benchmark) => sum + benchmark.problems.count, 0);
   const total = problems * params.samplesPerProblem * checkpoints.length;
   const resultName = artifactNames.evaluationResult(plan);
+  const state: EvaluateState = input?.state ?? { next: 0, answers: 0, usage: noUsage, startedAtMs: Date.now() };
+  const sofar = { startedAtMs: state.startedAtMs, done: state.answers, tokens: state.usage.completionTokens };
 
-  return runStage({ name: 'evaluate', run, key, resultName, total, unit: 'answers' }, async (track) => {
+  const stage = { name: 'evaluate' as const, run, key, resultName, total, unit: 'answers', ...sofar };
+  return runStage(stage, async (track) => {
     const { evaluateChunk, loadCheckpoint } = sampleActivities();
     const { publish } = trainActivities();
-    let usage = noUsage;
-    let done = 0;
-    let inFlight = 0;
-    let failed: unknown;
-
-    for (const entry of checkpoints) {
+    const known = new Map<string, Checkpoint>();
+    const published = async (entry: Entry): Promise<Checkpoint> => {
+      const earlier = known.get(entry.name);
+      if (earlier !== undefined) return earlier;
       const stored = await loadCheckpoint({ plan, entry });
       const { checkpoint } = await publish({ policy, checkpoint: stored, live: null, name: entry.name, release: true });
-      for (const benchmark of benchmarks) {
-        for (let first = 0; first < benchmark.problems.count; first += params.problemsPerChunk) {
-          await condition(() => inFlight < params.concurrency || failed !== undefined);
-          if (failed !== undefined) throw failed;
-          inFlight += 1;
-          const summary = `${entry.name}, ${benchmark.name} from ${first}`;
-          void evaluateChunk
-            .executeWithOptions({ summary }, [{ plan, entry, checkpoint, benchmark, first }])
-            .then(async (chunk) => {
-              usage = addUsage(usage, chunk.usage);
-              done += chunk.answers;
-              await track.update({ done, tokens: usage.completionTokens, note: entry.name });
-            })
-            .catch((error) => {
-              failed ??= error;
-            })
-            .finally(() => {
-              inFlight -= 1;
-            });
-        }
+      known.set(entry.name, checkpoint);
+      return checkpoint;
+    };
+    let inFlight = 0;
+    let failed: unknown;
+    const allDone = async () => {
+      await condition(() => inFlight === 0);
+      if (failed !== undefined) throw failed;
+    };
+
+    for (const [position, { entry, benchmark, first }] of chunksOf(plan).entries()) {
+      if (position < state.next) continue;
+      await condition(() => inFlight < params.concurrency || failed !== undefined);
+      if (failed !== undefined) throw failed;
+      if (historyIsLong()) {
+        await allDone();
+        await continueAsNew<typeof evaluate>({ plan, state });
       }
+      const checkpoint = await published(entry);
+      state.next = position + 1;
+      inFlight += 1;
+      const summary = `${entry.name}, ${benchmark.name} from ${first}`;
+      void evaluateChunk
+        .executeWithOptions({ summary }, [{ plan, entry, checkpoint, benchmark, first }])
+        .then(({ answers, usage }) => {
+          state.usage = addUsage(state.usage, usage);
+          state.answers += answers;
+          return track.update({ done: state.answers, tokens: state.usage.completionTokens, note: entry.name });
+        })
+        .catch((error) => {
+          failed ??= error;
+        })
+        .finally(() => {
+          inFlight -= 1;
+        });
     }
-    await condition(() => inFlight === 0);
-    if (failed !== undefined) throw failed;
-    return { usage };
+    await allDone();
+    return { usage: state.usage };
   });
+}
+
+/** Checkpoint by checkpoint, so that each is published once. */
+function chunksOf({ checkpoints, benchmarks, params }: EvaluatePlan) {
+  return checkpoints.flatMap((entry) =>
+    benchmarks.flatMap((benchmark) => {
+      const chunks = Math.ceil(benchmark.problems.count / params.problemsPerChunk);
+      return Array.from({ length: chunks }, (_, chunk) => ({
+        entry,
+        benchmark,
+        first: chunk * params.problemsPerChunk,
+      }));
+    }),
+  );
 }

@@ -7,3 +7,11 @@ export function searchFailure(problems: number, firstFailure: string | undefined
     'SearchFailed',
   );
 }
+
+/** A workflow that only its parent can start was started by hand. */
+export function startedByHand(workflow: string, instead: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(
+    `"${workflow}" is started by "${instead}": start that one, with a run configuration`,
+    'InvalidConfig',
+  );
+}

@@ -1,31 +1,50 @@
+import { continueAsNew } from '@temporalio/workflow';
 import { artifactNames, type SftPlan } from '../config/plan.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import { noUsage } from '../core/usage.ts';
 import type { LiveModel } from '../services/trainer/trainer.ts';
 import { trainActivities } from './activities.ts';
-import { planOf, runStage, type StageInput, type StageOutcome } from './stage.ts';
+import { historyIsLong, planOf, runStage, type StageInput, type StageOutcome } from './stage.ts';
+
+/** Carried from run to run when the workflow continues as new. */
+interface FineTuneState {
+  checkpoint: Checkpoint;
+  live: LiveModel | null;
+  tokens: number;
+  startedAtMs: number;
+}
 
 /** Data set and base → checkpoint of one arm. A durable step is a chunk of optimiser steps that ends in a checkpoint. */
-export async function fineTune(input: StageInput<SftPlan> = {}): Promise<StageOutcome> {
+export async function fineTune(input: StageInput<SftPlan> & { state?: FineTuneState } = {}): Promise<StageOutcome> {
   const plan = await planOf(input, (resolved) => resolved.plan.sft[resolved.arm]);
   const { run, key, arm, policy } = plan;
   const { steps, stepsPerChunk } = plan.params;
   const resultName = artifactNames.result('sft', key);
+  const state: FineTuneState = input?.state ?? {
+    checkpoint: { id: 'base', step: 0, base: policy.base, trainerState: null },
+    live: null,
+    tokens: 0,
+    startedAtMs: Date.now(),
+  };
+  const { startedAtMs, tokens } = state;
+  const sofar = { startedAtMs, tokens, done: state.checkpoint.step };
 
-  return runStage({ name: 'sft', arm, run, key, resultName, total: steps, unit: 'steps' }, async (track) => {
+  const stage = { name: 'sft' as const, arm, run, key, resultName, total: steps, unit: 'steps', ...sofar };
+  return runStage(stage, async (track) => {
     const { trainSteps, publish } = trainActivities();
-    let checkpoint: Checkpoint = { id: 'base', step: 0, base: policy.base, trainerState: null };
-    let live: LiveModel | null = null;
-    let tokens = 0;
-    while (checkpoint.step < steps) {
+    while (state.checkpoint.step < steps) {
+      if (historyIsLong()) await continueAsNew<typeof fineTune>({ plan, state });
+      const { checkpoint, live } = state;
       const toStep = Math.min(steps, checkpoint.step + stepsPerChunk);
       const chunk = await trainSteps.executeWithOptions({ summary: `steps ${checkpoint.step + 1} to ${toStep}` }, [
         { plan, checkpoint, live, toStep },
       ]);
-      ({ checkpoint, live } = chunk);
-      tokens += chunk.tokens;
-      await track.update({ done: checkpoint.step, tokens, note: `loss ${chunk.loss.toFixed(3)}` });
+      state.checkpoint = chunk.checkpoint;
+      state.live = chunk.live;
+      state.tokens += chunk.tokens;
+      await track.update({ done: toStep, tokens: state.tokens, note: `loss ${chunk.loss.toFixed(3)}` });
     }
+    const { checkpoint, live } = state;
     const published = await publish({ policy, checkpoint, live, name: `sft-${arm}`, release: true });
     return { usage: noUsage, checkpoint: published.checkpoint };
   });

@@ -1,4 +1,4 @@
-import { ApplicationFailure, allHandlersFinished, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, continueAsNew } from '@temporalio/workflow';
 import { artifactNames, type RlPlan } from '../config/plan.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import type { RlIteration } from '../core/records.ts';
@@ -6,7 +6,7 @@ import { checkGuards } from '../core/rl/guards.ts';
 import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import type { LiveModel } from '../services/trainer/trainer.ts';
 import { sampleActivities, shortActivities, trainActivities } from './activities.ts';
-import { planOf, runStage, type StageInput, type StageOutcome } from './stage.ts';
+import { historyIsLong, planOf, runStage, type StageInput, type StageOutcome } from './stage.ts';
 
 /** Carried from run to run when the workflow continues as new. */
 interface ReinforceState {
@@ -28,16 +28,23 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
   const { run, key, arm, policy, params } = plan;
   const total = params.iterations;
   const resultName = artifactNames.result('rl', key);
-  const startedAtMs = input.state?.startedAtMs ?? Date.now();
+  const startedAtMs = input?.state?.startedAtMs ?? Date.now();
+  const sofar = {
+    startedAtMs,
+    done: input?.state?.iteration ?? 0,
+    tokens: input?.state?.usage.completionTokens ?? 0,
+  };
 
-  const stage = { name: 'rl' as const, arm, run, key, resultName, total, unit: 'iterations', startedAtMs };
+  const stage = { name: 'rl' as const, arm, run, key, resultName, total, unit: 'iterations', ...sofar };
   return runStage(stage, async (track) => {
     const { rollout } = sampleActivities();
     const { updatePolicy, publish } = trainActivities();
     const prompts = await shortActivities().prepareRlPrompts({ plan });
-    const state: ReinforceState = input.state ?? {
+    const begin = { policy, checkpoint: prompts.checkpoint, live: null, name: `rl-${arm}-start`, release: true };
+    const state: ReinforceState = input?.state ?? {
       iteration: 0,
-      checkpoint: prompts.checkpoint,
+      // The stage that made it may lie long ago: the sampler must have it now.
+      checkpoint: (await publish.executeWithOptions({ summary: 'publish the start' }, [begin])).checkpoint,
       live: null,
       usage: noUsage,
       history: [],
@@ -51,8 +58,7 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
         stopped = `sampled the ${prompts.tokenBudget} tokens that ${params.matchTokensOf}'s RL sampled`;
         break;
       }
-      if (iteration - firstOfRun >= params.iterationsPerRun || workflowInfo().continueAsNewSuggested) {
-        await condition(allHandlersFinished);
+      if (iteration - firstOfRun >= params.iterationsPerRun || historyIsLong()) {
         await continueAsNew<typeof reinforce>({ plan, state });
       }
       const sampled = await rollout.executeWithOptions({ summary: `iteration ${iteration}: sample` }, [

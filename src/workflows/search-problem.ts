@@ -1,26 +1,25 @@
+import { continueAsNew } from '@temporalio/workflow';
 import type { SearchProgress } from '../activities/search.ts';
 import type { SearchPlan } from '../config/plan.ts';
 import { sampleActivities } from './activities.ts';
-import { resolveInput, type StageInput } from './stage.ts';
+import { givenPlan, historyIsLong, resolveInput, type StageInput } from './stage.ts';
 
 /** Searches one problem, `roundsPerActivity` rounds a step. By hand: the configuration and `problem`, its row from 0. */
 export async function searchProblem(
   input: StageInput<SearchPlan> & { problem?: number } = {},
 ): Promise<SearchProgress> {
-  let search: SearchPlan;
-  let index: number;
-  if ('plan' in input && input.plan !== undefined) {
-    search = input.plan as SearchPlan;
-    index = input.problem ?? 0;
-  } else {
-    const resolved = await resolveInput(input);
-    search = resolved.plan.search;
-    index = resolved.problem;
-  }
+  const given = givenPlan<SearchPlan>(input);
+  const { search, index } = given ? { search: given, index: input.problem ?? 0 } : await resolveSearch(input);
   const { searchRounds } = sampleActivities();
   let progress: SearchProgress;
   do {
+    if (historyIsLong()) await continueAsNew<typeof searchProblem>({ plan: search, problem: index });
     progress = await searchRounds({ search, index, maxRounds: search.params.roundsPerActivity });
   } while (!progress.finished);
   return progress;
+}
+
+async function resolveSearch(input: unknown): Promise<{ search: SearchPlan; index: number }> {
+  const { plan, problem } = await resolveInput(input);
+  return { search: plan.search, index: problem };
 }

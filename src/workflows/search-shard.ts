@@ -1,17 +1,18 @@
 import {
   ActivityFailure,
   ApplicationFailure,
+  CancellationScope,
   ChildWorkflowFailure,
   condition,
   continueAsNew,
   executeChild,
-  isCancellation,
 } from '@temporalio/workflow';
 import type { SearchPlan } from '../config/plan.ts';
 import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import { cpuActivities, shortActivities } from './activities.ts';
+import { startedByHand } from './failures.ts';
 import { searchProblem } from './search-problem.ts';
-import { trackStage } from './stage.ts';
+import { givenPlan, trackStage } from './stage.ts';
 
 export interface ShardInput {
   plan: SearchPlan;
@@ -35,53 +36,66 @@ export interface ShardResult {
 
 const nothing: ShardResult = { trees: 0, solved: 0, reused: 0, usage: noUsage };
 
-/** News for the parent after this many problems; each costs two events here and one task there. */
-const reportEvery = 20;
+/** News of all shards together, about: each costs the parent up to nine events. */
+const newsPerSearch = 40;
 
 /**
  * One stretch of the problem set, page by page, a bounded window of children in flight; continues as new between
  * pages, so no run of it exceeds about 2,000 events.
  */
 export async function searchShard(input: ShardInput): Promise<ShardResult> {
+  if (givenPlan(input) === undefined) throw startedByHand('searchShard', 'searchCorpus');
   const { plan, shard, start, from, to } = input;
   const { concurrency, pageSize } = plan.params;
   const sofar = input.sofar ?? nothing;
   const count = Math.min(pageSize, to - from);
-  const track = trackStage({ name: 'search', total: to - start, unit: 'problems', note: `shard-${shard}` }, plan.run);
+  let tokens = sofar.usage.completionTokens;
+  const track = trackStage(
+    { name: 'search', total: to - start, unit: 'problems', note: `shard-${shard}`, done: from - start, tokens },
+    plan.run,
+    Math.ceil(plan.problems.count / newsPerSearch),
+  );
 
   const page = await shortActivities().readSearchPage({ search: plan, first: from, count });
   const done = new Set(page.finished);
   const failures: Record<string, string> = {};
-  let tokens = sofar.usage.completionTokens;
   let inFlight = 0;
   let fatal: unknown;
 
-  for (const [offset, slug] of page.slugs.entries()) {
-    const index = from + offset;
-    if (done.has(index)) continue;
-    await condition(() => inFlight < concurrency || fatal !== undefined);
-    if (fatal !== undefined) break;
+  const search = (index: number, slug: string, title: string) => {
     inFlight += 1;
     void executeChild(searchProblem, {
       workflowId: `astro/${plan.run}/search/${slug}`,
       args: [{ plan, problem: index }],
-      staticSummary: page.titles[offset] ?? slug,
+      staticSummary: title,
     })
       .then((progress) => {
         tokens += progress.usage.completionTokens;
       })
       .catch((error) => {
         // One hopeless problem is recorded and left behind; a cancelled run or a refused request is not its fault.
-        if (isCancellation(error) || isRefusal(error)) fatal ??= error;
+        if (CancellationScope.current().consideredCancelled || isRefusal(error)) fatal ??= error;
         failures[slug] = rootMessage(error);
       })
       .finally(() => {
         inFlight -= 1;
         done.add(index);
-        if (done.size % reportEvery === 0) void track.update({ done: from - start + done.size, tokens });
+        void track.update({ done: from - start + done.size, tokens });
       });
+  };
+
+  try {
+    for (const [offset, slug] of page.slugs.entries()) {
+      const index = from + offset;
+      if (done.has(index)) continue;
+      await condition(() => inFlight < concurrency || fatal !== undefined);
+      if (fatal !== undefined) break;
+      search(index, slug, page.titles[offset] ?? slug);
+    }
+  } finally {
+    // Also when cancelled: children that are still closing would be terminated with this workflow.
+    await CancellationScope.nonCancellable(() => condition(() => inFlight === 0));
   }
-  await condition(() => inFlight === 0);
   if (fatal !== undefined) throw fatal;
 
   const indexed = await cpuActivities().indexSearchPage({ search: plan, first: from, count, failures });
@@ -113,5 +127,5 @@ function rootCause(error: unknown): unknown {
 
 function rootMessage(error: unknown): string {
   const cause = rootCause(error);
-  return (cause instanceof Error ? cause.message : String(cause)).slice(0, 300);
+  return (cause instanceof Error ? cause.message : String(cause)).slice(0, 200);
 }

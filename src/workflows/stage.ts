@@ -1,5 +1,5 @@
 import {
-  CancelledFailure,
+  ContinueAsNew,
   defineQuery,
   defineSignal,
   getExternalWorkflowHandle,
@@ -22,9 +22,18 @@ export const stageProgressSignal = defineSignal<[StageProgress]>('stageProgress'
 
 /** A stage started by a person resolves its configuration first; a child was given its plan and does not check again. */
 export async function planOf<P>(input: StageInput<P>, slice: (resolved: ResolvedInput) => P): Promise<P> {
-  if ('plan' in input && input.plan !== undefined) return input.plan as P;
-  return slice(await resolveInput(input));
+  return givenPlan<P>(input) ?? slice(await resolveInput(input));
 }
+
+/** The plan in an input that holds one. People can send anything, also `null` or text: that is for the activity to say. */
+export function givenPlan<P>(input: unknown): P | undefined {
+  if (typeof input !== 'object' || input === null || !('plan' in input)) return undefined;
+  const { plan } = input;
+  return typeof plan === 'object' && plan !== null && 'key' in plan ? (plan as P) : undefined;
+}
+
+/** Workflows that can take more steps than one history should hold (2,000 events) continue as new from here on. */
+export const historyIsLong = () => workflowInfo().historyLength > 1_700;
 
 export function resolveInput(input: unknown): Promise<ResolvedInput> {
   const { workflowId, workflowType } = workflowInfo();
@@ -33,30 +42,39 @@ export function resolveInput(input: unknown): Promise<ResolvedInput> {
   ]);
 }
 
-/** Progress of the running stage: its own query and details, and signals to the workflow that started it. */
-export function trackStage(initial: Omit<StageProgress, 'state' | 'done' | 'tokens'>, run: string) {
+/** News that a stage sends to its parent, about: each costs the parent up to four events, the pipeline's root too. */
+const newsPerStage = 40;
+
+type StageStart = Omit<StageProgress, 'state' | 'done' | 'tokens'> & { done?: number; tokens?: number };
+
+/**
+ * Progress of the running stage: its own query and details, and signals to the workflow that started it. News go out
+ * when the state changes and every `newsEvery` of what the stage counts.
+ */
+export function trackStage(initial: StageStart, run: string, newsEvery = Math.ceil(initial.total / newsPerStage)) {
   const stage: StageProgress = {
     state: 'running',
     done: 0,
     tokens: 0,
     ...initial,
-    startedAtMs: initial.startedAtMs ?? Date.now(),
   };
   const parent = workflowInfo().parent;
   setHandler(progressQuery, () => ({ run, stages: [stage] }), {
     description: 'Counts, tokens and state of this stage',
   });
 
+  let reported: number | undefined;
+
+  /** Never fails: a parent that is gone needs no news, and a cancelled stage notices at its next step. */
   async function update(change: Partial<StageProgress>): Promise<void> {
     Object.assign(stage, change);
     setCurrentDetails(progressTable([stage]));
-    if (parent === undefined) return;
-    try {
-      await getExternalWorkflowHandle(parent.workflowId).signal(stageProgressSignal, stage);
-    } catch (error) {
-      // A parent that is gone needs no news.
-      if (error instanceof CancelledFailure) throw error;
-    }
+    const isNews = reported === undefined || change.state !== undefined || stage.done === stage.total;
+    if (parent === undefined || !(isNews || stage.done - (reported ?? 0) >= newsEvery)) return;
+    reported = stage.done;
+    await getExternalWorkflowHandle(parent.workflowId)
+      .signal(stageProgressSignal, stage)
+      .catch(() => {});
   }
   return { stage, update };
 }
@@ -77,23 +95,27 @@ export async function runStage(
     resultName: string;
     total: number;
     unit: string;
-    startedAtMs?: number;
+    /** Where a run that continues an earlier one begins. */
+    startedAtMs?: number | undefined;
+    done?: number;
+    tokens?: number;
   },
   body: (track: ReturnType<typeof trackStage>) => Promise<Omit<StoredStageResult, StageFrame>>,
 ): Promise<StageOutcome> {
-  const { name, arm, run, key, resultName, total, unit } = options;
-  const track = trackStage(
-    { name, total, unit, ...(arm && { arm }), ...(options.startedAtMs && { startedAtMs: options.startedAtMs }) },
-    run,
-  );
+  const { run, key, resultName, startedAtMs = Date.now(), ...start } = options;
+  const { name, arm, total } = start;
+  const track = trackStage({ ...start, startedAtMs }, run);
   await track.update({});
   const { findResult, storeResult } = shortActivities();
   const earlier = await findResult.executeWithOptions({ summary: 'is it there already?' }, [{ name: resultName }]);
   if (earlier !== null) {
-    await track.update({ state: 'reused', done: total, tokens: tokensOf(earlier), endedAtMs: Date.now() });
+    await track.update({ state: 'reused', done: total, ...sampledBy(earlier), endedAtMs: Date.now() });
     return { ...earlier, reused: true };
   }
-  const content = await body(track);
+  const content = await body(track).catch((error: unknown) => {
+    if (!(error instanceof ContinueAsNew)) track.stage.state = 'failed';
+    throw error;
+  });
   const result = await storeResult({
     name: resultName,
     result: {
@@ -101,17 +123,18 @@ export async function runStage(
       stage: name,
       ...(arm && { arm }),
       key,
-      startedAtMs: track.stage.startedAtMs ?? 0,
+      startedAtMs,
       endedAtMs: Date.now(),
       ...content,
     },
   });
-  await track.update({ state: 'done', done: track.stage.total, tokens: tokensOf(result), endedAtMs: result.endedAtMs });
+  await track.update({ state: 'done', done: total, ...sampledBy(result), endedAtMs: result.endedAtMs });
   return { ...result, reused: false };
 }
 
 type StageFrame = 'schema' | 'stage' | 'arm' | 'key' | 'startedAtMs' | 'endedAtMs';
 
-function tokensOf(result: StoredStageResult): number {
-  return result.usage.completionTokens;
+/** Fine-tuning samples nothing; its count of trained tokens stays. */
+function sampledBy({ usage }: StoredStageResult): Partial<StageProgress> {
+  return usage.calls === 0 ? {} : { tokens: usage.completionTokens };
 }
