@@ -12,6 +12,7 @@ import type { ActivityDeps } from '../src/activities/deps.ts';
 import { startDevServer } from '../src/cli/dev-server.ts';
 import { startEngine } from '../src/cli/engine.ts';
 import { temporalBinary } from '../src/cli/paths.ts';
+import { lastLines } from '../src/cli/processes.ts';
 import { installRuntime } from '../src/cli/runtime.ts';
 import { createWorkers } from '../src/workers/worker.ts';
 import { findDescendant } from './cpu.ts';
@@ -53,6 +54,14 @@ export async function openBed({ folder, model, threads }: BedOptions): Promise<B
     }),
   ]);
   let queues = 0;
+  // Activities would retry for half an hour against a service that is gone.
+  const broken = Promise.race([
+    server.child.exited.then(() => server.child),
+    engine.child.exited.then(() => engine.child),
+  ]).then((child) =>
+    Promise.reject(new Error(`${child.name} has ended. Its log ends with:\n${lastLines(child.logFile)}`)),
+  );
+  broken.catch(() => {});
 
   return {
     folder,
@@ -75,6 +84,7 @@ export async function openBed({ folder, model, threads }: BedOptions): Promise<B
         return await Promise.race([
           body(taskQueue),
           running.then(() => Promise.reject(new Error('the workers ended'))),
+          broken,
         ]);
       } finally {
         workers.shutdown();
