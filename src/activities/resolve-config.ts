@@ -121,6 +121,7 @@ async function readProblems(
     problems.push({ path: `${path}.file`, message: `cannot read ${source.file}: ${(error as Error).message}` });
     return [];
   }
+  const knownBefore = problems.length;
   const rows: Problem[] = [];
   const firstLineOf = new Map<string, number>();
   for (const [index, line] of text.split('\n').entries()) {
@@ -139,6 +140,6 @@ async function readProblems(
       problems.push({ path: at, message: error.message });
     }
   }
-  if (rows.length === 0) problems.push({ path: `${path}.file`, message: `${source.file} holds no problem` });
+  if (rows.length === 0 && problems.length === knownBefore) problems.push({ path: `${path}.file`, message: `${source.file} holds no problem` });
   return rows;
 }

@@ -1,0 +1,143 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ApplicationFailure } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RunConfigInput } from '../../src/config/schema.ts';
+import type { Problem } from '../../src/core/problem.ts';
+import { filesOf, type Lab, openLab } from '../support/lab.ts';
+import { tinyRun } from '../support/pipeline.ts';
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await openLab();
+});
+afterAll(() => lab.close());
+
+const resolve = (input: unknown, workflowId = 'astro/lab', workflowType = 'astroPipeline') =>
+  lab.call('resolveConfig', { input, workflowId, workflowType });
+
+async function refusal(input: unknown): Promise<{ message: string; paths: string[] }> {
+  const error = await resolve(input).catch((caught: unknown) => caught as ApplicationFailure);
+  expect(error).toMatchObject({ type: 'InvalidConfig', nonRetryable: true });
+  const { message, details } = error as ApplicationFailure;
+  return { message, paths: ((details?.[0] ?? []) as { path: string }[]).map((problem) => problem.path) };
+}
+
+async function dataFile(name: string, lines: string[]): Promise<RunConfigInput> {
+  const file = join(lab.folder, name);
+  await writeFile(file, lines.join('\n'));
+  return { ...tinyRun, search: { ...tinyRun.search, problems: { file } } };
+}
+
+describe('the run’s name', () => {
+  it.each([
+    ['astro/demo', 'demo'],
+    ['astro/demo/search', 'demo'],
+    ['My run: 7', 'my-run-7'],
+    ['astro/', 'run'],
+    ['a'.repeat(300), 'a'.repeat(40)],
+  ])('of the workflow %j is %j', async (workflowId, run) => {
+    expect((await resolve(tinyRun, workflowId)).plan.run).toBe(run);
+  });
+
+  it('is the configuration’s where it has one', async () => {
+    expect((await resolve({ ...tinyRun, run: 'mine' })).plan.run).toBe('mine');
+  });
+});
+
+describe('a valid configuration', () => {
+  it('becomes a plan whose problem sets and resolved configuration are stored', async () => {
+    const { plan } = await resolve(tinyRun);
+    const problems = await lab.store.getLines<Problem>(plan.search.problems);
+    expect(problems).toHaveLength(12);
+    expect(plan.search.problems.count).toBe(12);
+    const stored = await lab.store.getJson<{ run: string; search: { exploration: number } }>(plan.config);
+    expect(stored.run).toBe('lab');
+    expect(stored.search.exploration).toBe(1);
+  });
+
+  it('gives equal plans, and stores nothing twice', async () => {
+    const first = await resolve(tinyRun);
+    const before = await filesOf(lab);
+    expect(await resolve(tinyRun)).toEqual(first);
+    expect(await filesOf(lab)).toEqual(before);
+  });
+
+  it('reads problems from a file, up to a limit, blank lines aside', async () => {
+    const rows = ['{"id":"a","numbers":[4,9,3],"target":39}', '', '{"id":"b","numbers":[1,2,3],"target":6}'];
+    const config = await dataFile('good.jsonl', rows);
+    const { plan } = await resolve(config);
+    expect((await lab.store.getLines<Problem>(plan.search.problems)).map((row) => row.id)).toEqual(['a', 'b']);
+    const { file } = config.search!.problems as { file: string };
+    const limited = await resolve({ ...config, search: { ...config.search, problems: { file, limit: 1 } } });
+    expect(limited.plan.search.problems.count).toBe(1);
+    expect(limited.plan.search.key).toBe(plan.search.key);
+  });
+
+  it('is taken by a stage with its selector', async () => {
+    expect(await resolve({ ...tinyRun, arm: 'direct' }, 'astro/x', 'fineTune')).toMatchObject({ arm: 'direct' });
+    expect(await resolve({ ...tinyRun, problem: 5 }, 'astro/x', 'searchProblem')).toMatchObject({ problem: 5 });
+  });
+});
+
+describe('an invalid configuration', () => {
+  it('lists all its problems, each with its path', async () => {
+    const { message, paths } = await refusal({ seed: 'x', search: { rounds: 0, bogus: 1 } });
+    expect(paths).toEqual(['seed', 'search.rounds', 'search.bogus']);
+    for (const path of paths) expect(message).toContain(path);
+  });
+
+  it.each([null, 'text', 7, [1]])('may be any JSON: %j is no crash', async (input) => {
+    if (input === null) expect((await resolve(input)).plan.schema).toBe('astroflow.plan/1');
+    else expect((await refusal(input)).paths).toEqual(['(whole configuration)']);
+  });
+
+  it('does not pass a hand-made plan off as a configuration', async () => {
+    expect((await refusal({ plan: {} })).paths).toEqual(['plan']);
+  });
+
+  it('names file and line of every malformed row', async () => {
+    const config = await dataFile('bad.jsonl', [
+      '{"id":"a","numbers":[4,9,3],"target":39}',
+      '{"id":"b","numbers":"4 9 3","target":39}',
+      'not json',
+      '{"id":"a","numbers":[1,2,3],"target":6}',
+    ]);
+    const { file } = config.search!.problems as { file: string };
+    const { message, paths } = await refusal(config);
+    expect(paths).toEqual([`${file}:2`, `${file}:3`, `${file}:4`]);
+    expect(message).toContain('id "a" stands on line 1 too');
+  });
+
+  it('says when a file is empty or not there', async () => {
+    expect((await refusal(await dataFile('empty.jsonl', ['', '']))).message).toContain('holds no problem');
+    const missing = { ...tinyRun, search: { problems: { file: '/nowhere/rows.jsonl' } } };
+    expect((await refusal(missing)).message).toContain('cannot read /nowhere/rows.jsonl');
+  });
+
+  it('says when the task cannot make so many problems, for every set at once', async () => {
+    const { paths } = await refusal({
+      ...tinyRun,
+      task: { name: 'countdown', numbers: 2, max: 3 },
+      search: { problems: { split: 'train', count: 5000 } },
+      rl: { prompts: { split: 'no-such-split', count: 1 } },
+    });
+    expect(paths).toEqual(expect.arrayContaining(['search.problems', 'rl.prompts']));
+  });
+
+  it('stays a small failure however broken the data is', async () => {
+    const config = await dataFile(
+      'broken.jsonl',
+      Array.from({ length: 3000 }, () => '{"id":"a"}'),
+    );
+    const { message, paths } = await refusal(config);
+    expect(paths).toHaveLength(100);
+    expect(message).toContain('3000 problem(s)');
+    expect(message).toContain('and 2900 more');
+  });
+
+  it('names the tokenizer that cannot be read', async () => {
+    const config = { ...tinyRun, policy: { ...tinyRun.policy, tokenizer: '/nowhere' } };
+    await expect(resolve(config)).rejects.toThrow('/nowhere');
+  });
+});
