@@ -14,4 +14,6 @@ if (!existsSync(fileURLToPath(new URL('../node_modules/tsx', import.meta.url))))
 const { register } = await import('tsx/esm/api');
 register();
 const { main } = await import('../src/cli/main.ts');
-process.exitCode = await main(process.argv);
+const exitCode = await main(process.argv);
+// Whatever a library still keeps open must not hold up the shell; what was printed must still arrive.
+process.stdout.write('', () => process.stderr.write('', () => process.exit(exitCode)));

@@ -11,7 +11,6 @@ import { aborted, onInterrupt } from './interrupt.ts';
 import { takeLock } from './lock.ts';
 import { packageRoot } from './paths.ts';
 import { readSummary, renderResult } from './result.ts';
-import { installRuntime } from './runtime.ts';
 import { type Stack, startStack } from './stack.ts';
 import { rootWorkflow, startRun, workflowIdFor } from './start.ts';
 
@@ -30,7 +29,6 @@ export async function demoCommand(home: Home, env: NodeJS.ProcessEnv, options: D
   const interrupt = onInterrupt(() => display.print('Stopping (Ctrl-C again: at once) …'));
   let stack: Stack | null = null;
   try {
-    installRuntime(join(home.logs, 'worker.log'));
     const runs = readDemoRuns(home.demo);
     const name = runNameFor(document, path, undefined);
     const { chosen, changed } = chooseRun(runs[name], {

@@ -2,7 +2,8 @@ import { appendFileSync } from 'node:fs';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 
 /**
- * Settings of the SDK in this process; must come before the first connection or worker. Signals stay ours, so that
+ * Settings of the SDK in this process; must come right before the first worker: it keeps the
+ * process alive until the last worker is gone. Signals stay ours, so that
  * workers, engine and server can be stopped in that order. Logs go to a file where the terminal shows progress.
  */
 export function installRuntime(logFile?: string): void {

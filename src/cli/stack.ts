@@ -6,6 +6,7 @@ import { CliError } from './errors.ts';
 import type { Home } from './home.ts';
 import { temporalBinary } from './paths.ts';
 import { lastLines } from './processes.ts';
+import { installRuntime } from './runtime.ts';
 import { writeServerFile } from './server-file.ts';
 import { type OpenWorkers, openWorkers } from './worker.ts';
 
@@ -89,6 +90,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     uiUrl,
     broken,
     async startWork() {
+      installRuntime(log('worker'));
       workers = openWorkers({ target, home, env });
       const [engineUrl, opened] = await Promise.all([runEngine(engineRestarts), workers]);
       opened.running.catch(breakDown);

@@ -1,10 +1,8 @@
-import { join } from 'node:path';
 import { defaultTaskQueue } from '../workers/worker.ts';
 import { createHome, type Home } from './home.ts';
 import { aborted, onInterrupt } from './interrupt.ts';
 import { takeLock } from './lock.ts';
 import { temporalBinary } from './paths.ts';
-import { installRuntime } from './runtime.ts';
 import { type Stack, startStack } from './stack.ts';
 
 /** The `temporal` CLI's defaults, so that its commands find the server without an address. */
@@ -22,7 +20,6 @@ export async function upCommand(home: Home, env: NodeJS.ProcessEnv, options: UpO
   const interrupt = onInterrupt(() => console.log('Stopping (Ctrl-C again: at once) …'));
   let stack: Stack | null = null;
   try {
-    installRuntime(join(home.logs, 'worker.log'));
     stack = await startStack({ home, env, ...usualPorts, ...options, print: console.log });
     console.log(`Temporal UI  ${stack.uiUrl}`);
     console.log(`Temporal     ${stack.target.address}`);
