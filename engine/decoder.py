@@ -77,7 +77,6 @@ class Batch:
     def __init__(self, architecture: Architecture, parameters: Parameters, vocabulary: Vocabulary, slots: int, memory):
         self.cache = architecture.new_cache(parameters.weights, slots, memory)
         self.waiting: deque[SampleJob] = deque()
-        self.healthy = True
         self._vocabulary, self._slots = vocabulary, slots
         self._owner: list[tuple[SampleJob, int]] = []
         self._logits: torch.Tensor | None = None
@@ -116,7 +115,6 @@ class Batch:
         drawn, logprobs = draw(self._logits, noise, self._temperature[:rows], self._top_p[:rows], self._top_k[:rows])
         token = drawn.numpy()
         if not torch.isfinite(logprobs).all():
-            self.healthy = False
             raise FloatingPointError("the model's logits are not finite: its weights have diverged")
         at = np.arange(rows), self._count[:rows]
         self._tokens[at], self._logprobs[at] = token, logprobs.numpy()
