@@ -56,11 +56,11 @@ class Futures:
                 path="request_id",
                 value=request_id,
             )
-        try:
-            await asyncio.wait_for(future.done.wait(), wait_seconds)
-        except TimeoutError:
+        waiting = asyncio.ensure_future(future.done.wait())
+        await asyncio.wait({waiting}, timeout=wait_seconds)
+        waiting.cancel()
+        if future.answer is None:
             return {"type": "try_again", "request_id": request_id, "queue_state": "active"}
-        assert future.answer is not None
         return future.answer
 
     def _forget_old(self) -> None:

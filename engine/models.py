@@ -103,6 +103,3 @@ class Models:
             raise model_not_loaded(model_id)
         self._live.move_to_end(model_id)
         return state
-
-    def is_live(self, model_id: str) -> bool:
-        return model_id in self._live

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
@@ -102,7 +101,7 @@ def train(service: Service, run: Callable[[Models], Any], on_done: Callable[[Any
     return TrainJob(run, lambda result, error: loop.call_soon_threadsafe(on_done, result, error))
 
 
-def start_sampling(service: Service, caller: Caller, **parameters: Any) -> tuple[SampleJob, asyncio.Future[None]]:
+def start_sampling(service: Service, **parameters: Any) -> tuple[SampleJob, asyncio.Future[None]]:
     """Hands a job to the decoder. The future ends when the job has, and raises what the decoder raised."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
@@ -138,7 +137,7 @@ async def sample_while_connected(
     service: Service, request: Request, caller: Caller, **parameters: Any
 ) -> SampleJob | None:
     """The finished job, or None if the client went away first; both are in the journal."""
-    job, done = start_sampling(service, caller, **parameters)
+    job, done = start_sampling(service, **parameters)
     gone = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait({done, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -161,7 +160,3 @@ async def sample_while_connected(
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def plain_list(tokens: np.ndarray) -> list[int]:
-    return tokens.tolist()
