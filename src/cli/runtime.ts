@@ -2,9 +2,9 @@ import { appendFileSync } from 'node:fs';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 
 /**
- * Settings of the SDK in this process; must come right before the first worker: it keeps the
- * process alive until the last worker is gone. Signals stay ours, so that
- * workers, engine and server can be stopped in that order. Logs go to a file where the terminal shows progress.
+ * Settings of the SDK in this process; must come right before the first worker: it keeps the process alive until the
+ * last worker is gone. Signals stay ours, so that workers, engine and server can be stopped in that order. Logs go to a
+ * file where the terminal shows progress.
  */
 export function installRuntime(logFile?: string): void {
   const logger =
