@@ -12,6 +12,9 @@ const slots = { short: 32, sample: 64, train: 2, cpu: 1 };
 /** A shutdown lets running activities finish for this long before it cancels them. */
 const shutdownGraceTime = '10 seconds';
 
+/** Heartbeats also bring back that a run was cancelled: this long until a running activity hears of it. */
+const maxHeartbeatThrottleInterval = '4 seconds';
+
 export interface WorkersOptions {
   connection: NativeConnection;
   namespace: string;
@@ -25,7 +28,7 @@ export interface WorkersOptions {
 export async function createWorkers(options: WorkersOptions): Promise<{ run(): Promise<void>; shutdown(): void }> {
   const { connection, namespace, deps, taskQueue = defaultTaskQueue } = options;
   const activities = createActivities(deps);
-  const shared = { connection, namespace, activities, shutdownGraceTime, maxHeartbeatThrottleInterval: '10 seconds' };
+  const shared = { connection, namespace, activities, shutdownGraceTime, maxHeartbeatThrottleInterval };
   const workflows = options.workflowBundle
     ? { workflowBundle: options.workflowBundle }
     : { workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)) };

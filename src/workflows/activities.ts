@@ -1,4 +1,4 @@
-import { proxyActivities, workflowInfo } from '@temporalio/workflow';
+import { ActivityCancellationType, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
 import { nonRetryableFailureTypes } from '../core/failures.ts';
 
@@ -13,9 +13,13 @@ const retry = {
   nonRetryableErrorTypes: nonRetryableFailureTypes as string[],
 } as const;
 
+/** Not the SDK's default, whatever its documentation says: a cancelled run has ended when its last call has. */
+const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
+
 /** Look-ups and small writes: milliseconds. Two minutes cover a store that hangs; ten attempts a restart of it. */
 export function shortActivities() {
   return proxyActivities<Activities>({
+    cancellationType,
     startToCloseTimeout: '2 minutes',
     heartbeatTimeout: '30 seconds',
     retry: { ...retry, maximumAttempts: 10 },
@@ -25,6 +29,7 @@ export function shortActivities() {
 /** Waits on the sampler. Slots of this queue are the service's concurrency; 20 attempts ride out a long outage. */
 export function sampleActivities() {
   return proxyActivities<Activities>({
+    cancellationType,
     taskQueue: `${workflowInfo().taskQueue}-sample`,
     startToCloseTimeout: '30 minutes',
     heartbeatTimeout: '30 seconds',
@@ -35,6 +40,7 @@ export function sampleActivities() {
 /** Few and long; a retry restores the last checkpoint, so each attempt is allowed an hour. */
 export function trainActivities() {
   return proxyActivities<Activities>({
+    cancellationType,
     taskQueue: `${workflowInfo().taskQueue}-train`,
     startToCloseTimeout: '1 hour',
     heartbeatTimeout: '60 seconds',
@@ -45,6 +51,7 @@ export function trainActivities() {
 /** Busy loops (linearise, statistics) away from the queue whose heartbeats must not starve. */
 export function cpuActivities() {
   return proxyActivities<Activities>({
+    cancellationType,
     taskQueue: `${workflowInfo().taskQueue}-cpu`,
     startToCloseTimeout: '30 minutes',
     heartbeatTimeout: '60 seconds',

@@ -7,7 +7,7 @@ import type { RolloutRecord } from '../../src/core/records.ts';
 import { ServiceError } from '../../src/services/errors.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import type { Trainer } from '../../src/services/trainer/trainer.ts';
-import { fineTuneArm, type Lab, linearizeAll, openLab, searchAll } from '../support/lab.ts';
+import { type CallOptions, fineTuneArm, type Lab, linearizeAll, openLab, searchAll } from '../support/lab.ts';
 import { tinyRun } from '../support/pipeline.ts';
 
 let lab: Lab;
@@ -31,7 +31,7 @@ const withParams = (params: Partial<RlPlan['params']>, key: string): RlPlan => (
   params: { ...plan.rl.search.params, ...params },
 });
 
-const rollout = (options: Parameters<Lab['call']>[2] = {}, rl = plan.rl.search, iteration = 0) =>
+const rollout = (options: CallOptions = {}, rl = plan.rl.search, iteration = 0) =>
   lab.call('rollout', { plan: rl, iteration, prompts, checkpoint }, options);
 
 describe('the prompts of RL', () => {
@@ -122,7 +122,7 @@ describe('one iteration’s answers', () => {
 });
 
 describe('one update', () => {
-  const update = async (rl: RlPlan, options: Parameters<Lab['call']>[2] = {}, iteration = 0) => {
+  const update = async (rl: RlPlan, options: CallOptions = {}, iteration = 0) => {
     const { ref } = await rollout({}, rl, iteration);
     return lab.call('updatePolicy', { plan: rl, iteration, rollouts: ref, checkpoint, live: null }, options);
   };

@@ -7,7 +7,7 @@ import { problemSlug } from '../../src/core/key.ts';
 import type { Problem } from '../../src/core/problem.ts';
 import { ServiceError } from '../../src/services/errors.ts';
 import type { SampleRequest, Sampler } from '../../src/services/sampler/sampler.ts';
-import { filesOf, type Lab, mockEnvironment, openLab } from '../support/lab.ts';
+import { type CallOptions, filesOf, type Lab, mockEnvironment, openLab } from '../support/lab.ts';
 import { tinyRun } from '../support/pipeline.ts';
 
 const config = {
@@ -34,7 +34,7 @@ const faulty = (fault: (request: SampleRequest) => Error | undefined) => (real: 
   },
 });
 
-const search = (maxRounds: number, options: Parameters<Lab['call']>[2] = {}, index = 0) =>
+const search = (maxRounds: number, options: CallOptions = {}, index = 0) =>
   lab.call('searchRounds', { search: plan.search, index, maxRounds }, options);
 
 async function treeFile(of: Lab, its: Plan, index = 0): Promise<string> {

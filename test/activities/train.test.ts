@@ -6,7 +6,7 @@ import type { SftRow } from '../../src/core/records.ts';
 import { ServiceError } from '../../src/services/errors.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import type { Trainer } from '../../src/services/trainer/trainer.ts';
-import { type Lab, openLab } from '../support/lab.ts';
+import { type CallOptions, type Lab, openLab } from '../support/lab.ts';
 import { tinyRun } from '../support/pipeline.ts';
 
 const base: Checkpoint = { id: 'base', step: 0, base: 'scripted-base', trainerState: null };
@@ -39,7 +39,7 @@ async function withRows(of: Lab): Promise<Plan> {
   return made;
 }
 
-const train = (change: Partial<TrainStepsInput>, options: Parameters<Lab['call']>[2] = {}): Promise<TrainStepsResult> =>
+const train = (change: Partial<TrainStepsInput>, options: CallOptions = {}): Promise<TrainStepsResult> =>
   lab.call('trainSteps', { plan: plan.sft.search, checkpoint: base, live: null, toStep: 4, ...change }, options);
 
 /** A trainer that records its operations and breaks before the given call of one of them. */
@@ -160,7 +160,7 @@ describe('a chunk of optimiser steps', () => {
 });
 
 describe('publishing a checkpoint', () => {
-  const publish = (checkpoint: Checkpoint, options: Parameters<Lab['call']>[2] = {}, release = true) =>
+  const publish = (checkpoint: Checkpoint, options: CallOptions = {}, release = true) =>
     lab.call('publish', { policy: plan.search.policy, checkpoint, live: null, name: 'sft', release }, options);
 
   it('saves it for the sampler, has that confirmed, and forgets the live model', async () => {

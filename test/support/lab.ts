@@ -7,18 +7,17 @@ import { type Activities, createActivities } from '../../src/activities/index.ts
 import { artifactNames, type Plan } from '../../src/config/plan.ts';
 import type { Arm, RunConfigInput } from '../../src/config/schema.ts';
 import type { Checkpoint } from '../../src/core/checkpoint.ts';
-import { createServices, type Services } from '../../src/services/index.ts';
-import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import { folderStore } from '../../src/services/store/folder.ts';
 import type { ArtifactStore } from '../../src/services/store/store.ts';
-import type { Trainer } from '../../src/services/trainer/trainer.ts';
+import { type Doubles, openScripted } from './doubles.ts';
 
-/** What a test puts between the activities and the scripted services. */
-export interface Doubles {
-  sampler?: (real: Sampler) => Sampler;
-  trainer?: (real: Trainer) => Trainer;
-  store?: (real: ArtifactStore) => ArtifactStore;
+export interface CallOptions {
+  attempt?: number;
+  environment?: MockActivityEnvironment;
+  doubles?: Doubles;
 }
+
+type Result<Name extends keyof Activities> = Awaited<ReturnType<Activities[Name]>>;
 
 /** All activities on a store of their own and scripted services, called without a server. */
 export interface Lab {
@@ -28,8 +27,8 @@ export interface Lab {
   call<Name extends keyof Activities>(
     name: Name,
     input: Parameters<Activities[Name]>[0],
-    options?: { attempt?: number; environment?: MockActivityEnvironment; doubles?: Doubles },
-  ): Promise<Awaited<ReturnType<Activities[Name]>>>;
+    options?: CallOptions,
+  ): Promise<Result<Name>>;
   plan(config: RunConfigInput, workflowId?: string): Promise<Plan>;
   close(): Promise<void>;
 }
@@ -42,29 +41,23 @@ export function mockEnvironment(attempt = 1): MockActivityEnvironment {
 export async function openLab(): Promise<Lab> {
   const folder = await mkdtemp(join(tmpdir(), 'astroflow-lab-'));
   const store = folderStore(folder);
-  const open = new Map<string, Services>();
+  const scripted = openScripted();
   const activitiesWith = (doubles: Doubles) =>
-    createActivities({
-      store: doubles.store?.(store) ?? store,
-      services(policy) {
-        const key = JSON.stringify(policy);
-        const services = open.get(key) ?? createServices(policy, {});
-        open.set(key, services);
-        return {
-          renderer: services.renderer,
-          sampler: doubles.sampler?.(services.sampler) ?? services.sampler,
-          trainer: doubles.trainer?.(services.trainer) ?? services.trainer,
-        };
-      },
-    });
+    createActivities({ store: doubles.store?.(store) ?? store, services: scripted(doubles) });
   const plain = activitiesWith({});
   const lab: Lab = {
     folder,
     store,
-    async call(name, input, { attempt = 1, environment, doubles } = {}) {
+    async call<Name extends keyof Activities>(
+      name: Name,
+      input: Parameters<Activities[Name]>[0],
+      { attempt = 1, environment, doubles }: CallOptions = {},
+    ): Promise<Result<Name>> {
       const activities = doubles === undefined ? plain : activitiesWith(doubles);
-      type Call = (input: unknown) => Promise<never>;
-      return (environment ?? mockEnvironment(attempt)).run(activities[name] as unknown as Call, input);
+      const surroundings = environment ?? mockEnvironment(attempt);
+      const activity = activities[name] as (input: unknown) => Promise<unknown>;
+      const result: unknown = await surroundings.run(activity, input);
+      return result as Result<Name>;
     },
     async plan(config, workflowId = 'astro/lab') {
       return (await lab.call('resolveConfig', { input: config, workflowId, workflowType: 'astroPipeline' })).plan;

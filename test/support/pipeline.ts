@@ -2,15 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
-import type { ActivityDeps } from '../../src/activities/deps.ts';
+import { bundleWorkflowCode, DefaultLogger, Runtime, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { temporalBinary } from '../../src/cli/paths.ts';
 import type { RunConfigInput } from '../../src/config/schema.ts';
-import { openServices } from '../../src/services/index.ts';
 import { folderStore } from '../../src/services/store/folder.ts';
 import type { ArtifactStore } from '../../src/services/store/store.ts';
 import { createWorkers } from '../../src/workers/worker.ts';
+import { type Doubles, openScripted } from './doubles.ts';
 
 /** A policy without a model behind it: deterministic texts, hash-chain checkpoints. */
 export const scriptedPolicy = {
@@ -41,33 +41,51 @@ export const tinyRun = {
   },
 } satisfies RunConfigInput;
 
+/** The same with one arm and without RL: enough where stages only have to follow each other. */
+export const shortRun = {
+  ...tinyRun,
+  arms: ['search'],
+  search: { problems: { split: 'train', count: 4 }, rounds: 2 },
+  sft: { search: { steps: 2, batchSize: 4, warmupSteps: 1 } },
+  rl: { search: { iterations: 0 } },
+  evaluate: {
+    benchmarks: { 'new-numbers': { split: 'test-numbers', count: 2 } },
+    samplesPerProblem: 1,
+    bootstrapSamples: 100,
+  },
+} satisfies RunConfigInput;
+
 export interface Pipeline {
   env: TestWorkflowEnvironment;
+  client: Client;
   store: ArtifactStore;
   /** Starts workers on a queue of their own, runs `body`, and shuts them down again. */
-  withWorkers<T>(body: (taskQueue: string) => Promise<T>, deps?: Partial<ActivityDeps>): Promise<T>;
+  withWorkers<T>(body: (taskQueue: string) => Promise<T>, doubles?: Doubles): Promise<T>;
   close(): Promise<void>;
 }
 
 /** A real dev server, a store in a temporary folder, and one workflow bundle for all workers of a test file. */
 export async function startPipeline(): Promise<Pipeline> {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
   const env = await TestWorkflowEnvironment.createLocal({
     server: { executable: { type: 'existing-path', path: temporalBinary() }, log: { format: 'json', level: 'error' } },
   });
   const folder = await mkdtemp(join(tmpdir(), 'astroflow-test-'));
   const store = folderStore(folder);
   const workflowBundle = await bundleWorkflows();
+  const scripted = openScripted();
   let queues = 0;
   return {
     env,
+    client: env.client,
     store,
-    async withWorkers(body, deps = {}) {
+    async withWorkers(body, doubles = {}) {
       queues += 1;
       const taskQueue = `test-${process.pid}-${queues}`;
       const workers = await createWorkers({
         connection: env.nativeConnection,
         namespace: env.namespace ?? 'default',
-        deps: { store, services: openServices(process.env), ...deps },
+        deps: { store: doubles.store?.(store) ?? store, services: scripted(doubles) },
         taskQueue,
         workflowBundle,
       });
@@ -86,8 +104,16 @@ export async function startPipeline(): Promise<Pipeline> {
   };
 }
 
+/** What a caller of the pipeline reads: the failure at the bottom of a chain of causes. */
+export function rootCause(error: unknown): { type?: string; message: string } {
+  let cause = error as Error & { type?: string };
+  while (cause.cause instanceof Error) cause = cause.cause;
+  return cause;
+}
+
 export function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
   return bundleWorkflowCode({
+    logger: new DefaultLogger('ERROR'),
     workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)),
   });
 }
