@@ -140,6 +140,7 @@ async function readProblems(
       problems.push({ path: at, message: error.message });
     }
   }
-  if (rows.length === 0 && problems.length === knownBefore) problems.push({ path: `${path}.file`, message: `${source.file} holds no problem` });
+  if (rows.length === 0 && problems.length === knownBefore)
+    problems.push({ path: `${path}.file`, message: `${source.file} holds no problem` });
   return rows;
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 import { CliError } from './errors.ts';
@@ -27,7 +28,10 @@ export function temporalTarget(env: NodeJS.ProcessEnv, home: Home): Target {
   return { connectionOptions: { ...connectionOptions, address }, namespace, address };
 }
 
-/** Runs something with a client of the server, and closes the connection after it. */
+/**
+ * Runs something with a client of the server, and closes the connection after it. Calls that are still under way then
+ * are cancelled first: the client would retry them on the closed connection and bring the process down.
+ */
 export async function withClient<T>(target: Target, run: (client: Client) => Promise<T>): Promise<T> {
   let connection: Connection;
   try {
@@ -35,9 +39,14 @@ export async function withClient<T>(target: Target, run: (client: Client) => Pro
   } catch (error) {
     throw unreachable(target, error);
   }
+  const calls = new AbortController();
   try {
-    return await run(new Client({ connection, namespace: target.namespace }));
+    return await connection.withAbortSignal(calls.signal, () =>
+      run(new Client({ connection, namespace: target.namespace })),
+    );
   } finally {
+    calls.abort();
+    await nextTurn();
     await connection.close();
   }
 }

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RlIteration, RolloutRecord } from '../../../src/core/records.ts';
+import { epochBatch } from '../../../src/core/rl/epochs.ts';
 import { checkGuards } from '../../../src/core/rl/guards.ts';
 import { summarizeIteration } from '../../../src/core/rl/iteration.ts';
 import { linearSchedule } from '../../../src/core/rl/schedule.ts';
-import { epochBatch } from '../../../src/core/rl/epochs.ts';
 import { sftData } from '../../../src/core/rl/sft-data.ts';
 
 describe('learning-rate schedule', () => {
