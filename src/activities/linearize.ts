@@ -55,7 +55,7 @@ export function createLinearizeActivities(deps: ActivityDeps) {
           }
         }
         const parts: PageRow[] = rows.map((row) => ({ row }));
-        await store.putLines(artifactNames.rowsPart(plan.key, first), [...parts, { row: null, funnel }]);
+        await store.putLines(artifactNames.rowsPart(plan, first), [...parts, { row: null, funnel }]);
         return { rows: rows.length };
       }),
 
@@ -74,7 +74,7 @@ export function createLinearizeActivities(deps: ActivityDeps) {
           rejected: {},
         };
         for (let first = 0; first < plan.search.problems.count; first += plan.search.params.pageSize) {
-          const ref = await requireArtifact(store, artifactNames.rowsPart(plan.key, first), 'linearizeCorpus');
+          const ref = await requireArtifact(store, artifactNames.rowsPart(plan, first), 'linearizeCorpus');
           for (const part of await store.getLines<PageRow>(ref)) {
             if (part.row !== null) rows.push(part.row);
             if (part.funnel === undefined) continue;

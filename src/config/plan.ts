@@ -64,18 +64,23 @@ export interface EvaluatePlan extends StageContext {
   checkpoints: { name: string; stage: 'sft' | 'rl' | null; stageKey: string | null }[];
 }
 
+type IndexedSearch = Pick<SearchPlan, 'key' | 'problems' | 'params'>;
+
+const indexFolder = ({ key, problems, params }: IndexedSearch) =>
+  `search/${key}/index-${problems.sha256.slice(0, 12)}-by-${params.pageSize}`;
+
 /** Artifact names that more than one stage must agree on. */
 export const artifactNames = {
   problems: (sha: string) => `problems/${sha}.jsonl`,
   searchRound: (key: string, slug: string, round: number) =>
     `search/${key}/${slug}/round-${String(round).padStart(4, '0')}.json`,
   searchTree: (key: string, slug: string) => `search/${key}/${slug}/tree.json`,
-  /** One page of trees; the problem set is part of the name because a search key serves any set. */
-  searchIndex: (search: Pick<SearchPlan, 'key' | 'problems'>, first: number) =>
-    `search/${search.key}/index-${search.problems.sha256.slice(0, 12)}/from-${String(first).padStart(7, '0')}.jsonl`,
-  searchResult: (search: Pick<SearchPlan, 'key' | 'problems'>) =>
-    `search/${search.key}/index-${search.problems.sha256.slice(0, 12)}/result.json`,
-  rowsPart: (key: string, first: number) => `linearize/${key}/parts/from-${String(first).padStart(7, '0')}.jsonl`,
+  /** One page of trees. A search key serves any problem set and any page size, so both are part of the name. */
+  searchIndex: (search: IndexedSearch, first: number) =>
+    `${indexFolder(search)}/from-${String(first).padStart(7, '0')}.jsonl`,
+  searchResult: (search: IndexedSearch) => `${indexFolder(search)}/result.json`,
+  rowsPart: ({ key, search }: Pick<LinearizePlan, 'key' | 'search'>, first: number) =>
+    `linearize/${key}/parts-of-${search.params.pageSize}/from-${String(first).padStart(7, '0')}.jsonl`,
   rows: (key: string, arm: Arm) => `linearize/${key}/${arm}.jsonl`,
   funnel: (key: string) => `linearize/${key}/funnel.json`,
   sftStep: (key: string, step: number) => `sft/${key}/step-${String(step).padStart(5, '0')}.json`,

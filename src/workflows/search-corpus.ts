@@ -16,7 +16,9 @@ export async function searchCorpus(input: StageInput<SearchPlan> = {}): Promise<
   const resultName = artifactNames.searchResult(plan);
 
   return runStage({ name: 'search', run, key, resultName, total, unit: 'problems' }, async (track) => {
-    const shardCount = Math.min(plan.params.shards, total);
+    const { pageSize } = plan.params;
+    const pages = Math.ceil(total / pageSize);
+    const shardCount = Math.min(plan.params.shards, pages);
     const news = new Map<string, { done: number; tokens: number }>();
     setHandler(stageProgressSignal, (shard) => {
       news.set(shard.note ?? '', shard);
@@ -28,8 +30,9 @@ export async function searchCorpus(input: StageInput<SearchPlan> = {}): Promise<
 
     const shards: ShardResult[] = await Promise.all(
       Array.from({ length: shardCount }, (_, shard) => {
-        const from = Math.floor((shard * total) / shardCount);
-        const to = Math.floor(((shard + 1) * total) / shardCount);
+        // Whole pages: the index is read page by page from the set's beginning.
+        const from = Math.floor((shard * pages) / shardCount) * pageSize;
+        const to = Math.min(total, Math.floor(((shard + 1) * pages) / shardCount) * pageSize);
         return executeChild(searchShard, {
           workflowId: `astro/${run}/search/shard-${String(shard).padStart(2, '0')}`,
           args: [{ plan, shard, start: from, from, to }],

@@ -59,6 +59,8 @@ export interface Pipeline {
   env: TestWorkflowEnvironment;
   client: Client;
   store: ArtifactStore;
+  /** Where the store keeps its files. */
+  folder: string;
   /** Starts workers on a queue of their own, runs `body`, and shuts them down again. */
   withWorkers<T>(body: (taskQueue: string) => Promise<T>, doubles?: Doubles): Promise<T>;
   close(): Promise<void>;
@@ -79,6 +81,7 @@ export async function startPipeline(): Promise<Pipeline> {
     env,
     client: env.client,
     store,
+    folder,
     async withWorkers(body, doubles = {}) {
       queues += 1;
       const taskQueue = `test-${process.pid}-${queues}`;
