@@ -1,0 +1,111 @@
+// Records the golden histories: every workflow on scripted services, each for one feature.
+//   npm run record:histories
+// See histories/README.md for when to do that, and when never.
+
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import type { Workflow } from '@temporalio/workflow';
+import type { RunConfigInput } from '../../src/config/schema.ts';
+import type { Sampler } from '../../src/services/sampler/sampler.ts';
+import * as workflows from '../../src/workflows/index.ts';
+import { type Pipeline, shortRun, startPipeline, tinyRun } from '../support/pipeline.ts';
+
+/** Which release's workflow code made the histories; it stays in their names for good. */
+const release = 'v0.1';
+const folder = new URL('./histories/', import.meta.url);
+
+const small: RunConfigInput = {
+  ...shortRun,
+  search: { problems: { split: 'train', count: 6 }, rounds: 2, pageSize: 4, concurrency: 2 },
+  rl: { search: { ...tinyRun.rl.search, iterations: 2 }, iterationsPerRun: 1 },
+};
+
+const { astroPipeline, searchProblem } = workflows;
+
+async function record(pipeline: Pipeline): Promise<void> {
+  const start = (workflow: Workflow, taskQueue: string, workflowId: string, config: object) =>
+    pipeline.client.workflow.start(workflow, { workflowId, taskQueue, args: [config] });
+  const save = (name: string, workflowId: string) => saveRuns(pipeline, name, workflowId);
+
+  await pipeline.withWorkers(async (queue) => {
+    await (await start(astroPipeline, queue, 'astro/happy', small)).result();
+    await (await start(astroPipeline, queue, 'astro/reused', small)).result();
+    await (await start(searchProblem, queue, 'astro/one', { ...small, salt: 'one', problem: 1 })).result();
+  });
+  await save('astro-pipeline-happy', 'astro/happy');
+  await save('astro-pipeline-reused', 'astro/reused');
+  await save('search-corpus-happy', 'astro/happy/search');
+  await save('search-shard-continue-as-new', 'astro/happy/search/shard-00');
+  await save('search-problem-happy', 'astro/one');
+  await save('linearize-corpus-happy', 'astro/happy/linearize');
+  await save('fine-tune-happy', 'astro/happy/sft/search');
+  await save('reinforce-continue-as-new', 'astro/happy/rl/search');
+  await save('evaluate-happy', 'astro/happy/evaluate');
+
+  const failsOnce = (real: Sampler): Sampler => ({
+    ...real,
+    sample: (request, signal) =>
+      request.attempt === 1 ? Promise.reject(new Error('connection reset')) : real.sample(request, signal),
+  });
+  await pipeline.withWorkers(
+    async (queue) => (await start(searchProblem, queue, 'astro/retry', { ...small, salt: 'retry' })).result(),
+    { sampler: failsOnce },
+  );
+  await save('search-problem-retry', 'astro/retry');
+
+  let sampling = () => {};
+  const isSampling = new Promise<void>((resolve) => {
+    sampling = resolve;
+  });
+  const hangs = (real: Sampler): Sampler => ({
+    ...real,
+    sample: (_request, signal) => {
+      sampling();
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+    },
+  });
+  await pipeline.withWorkers(
+    async (queue) => {
+      const handle = await start(astroPipeline, queue, 'astro/cancelled', { ...small, salt: 'cancelled' });
+      await isSampling;
+      await handle.cancel();
+      await handle.result().catch(() => {});
+    },
+    { sampler: hangs },
+  );
+  await save('astro-pipeline-cancelled', 'astro/cancelled');
+  await save('search-shard-cancelled', 'astro/cancelled/search/shard-00');
+}
+
+/** Saves a workflow's history; one file for each run where it continued as new. */
+async function saveRuns(pipeline: Pipeline, name: string, workflowId: string): Promise<void> {
+  const runs: string[] = [];
+  let runId: string | undefined;
+  do {
+    const history = await pipeline.client.workflow.getHandle(workflowId, runId).fetchHistory();
+    runs.unshift(impersonal(historyToJSON(history), pipeline));
+    runId = history.events?.[0]?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId || undefined;
+  } while (runId !== undefined);
+  for (const [index, json] of runs.entries()) {
+    const part = runs.length > 1 ? `-run-${index + 1}` : '';
+    writeFileSync(new URL(`${name}${part}-${release}.json`, folder), `${json}\n`);
+  }
+}
+
+/** Without names and folders of the machine it was recorded on. */
+function impersonal(json: string, pipeline: Pipeline): string {
+  return JSON.stringify(JSON.parse(json))
+    .replaceAll(pipeline.folder, 'artifacts')
+    .replaceAll(`${process.cwd()}/`, '')
+    .replaceAll(/"identity":\s*"[^"]*"/g, '"identity":"recorder"');
+}
+
+for (const name of readdirSync(folder)) {
+  if (name.endsWith(`-${release}.json`)) rmSync(new URL(name, folder));
+}
+const pipeline = await startPipeline();
+try {
+  await record(pipeline);
+} finally {
+  await pipeline.close();
+}
