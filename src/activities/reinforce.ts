@@ -5,13 +5,14 @@ import type { Problem } from '../core/problem.ts';
 import type { RlIteration, RolloutRecord } from '../core/records.ts';
 import { inDifficultyBand } from '../core/rl/difficulty.ts';
 import { epochBatch } from '../core/rl/epochs.ts';
+import { remember } from '../core/rl/guards.ts';
 import { summarizeIteration } from '../core/rl/iteration.ts';
 import { buildPolicyBatches } from '../core/rl/policy-data.ts';
 import { importanceRatioStats, logprobGap } from '../core/rl/ratios.ts';
 import { outcomeReward } from '../core/rl/reward.ts';
 import { deriveSeed } from '../core/seed.ts';
 import { getTask } from '../core/tasks/index.ts';
-import type { Usage } from '../core/usage.ts';
+import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import type { LiveModel } from '../services/trainer/trainer.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -25,6 +26,21 @@ export interface UpdateResult {
   checkpoint: Checkpoint;
   live: LiveModel | null;
   summary: RlIteration;
+  /** What the iteration's answers cost. */
+  usage: Usage;
+}
+
+/** Where an arm stands: after the iterations that this or an earlier run has stored. */
+export interface RlStart {
+  /** Problems to train on. */
+  prompts: ArtifactRef;
+  /** Tokens that the matched arm sampled. */
+  tokenBudget: number | null;
+  iteration: number;
+  checkpoint: Checkpoint;
+  usage: Usage;
+  /** What the guards compare. */
+  history: RlIteration[];
 }
 
 /** Checkpoints every so many iterations outlive the run; the ones between expire. */
@@ -35,10 +51,8 @@ export function createReinforceActivities(deps: ActivityDeps) {
   const lines = createLoader(store);
 
   return {
-    /** The problems to train on, the checkpoint to start from, and the token budget where another arm sets it. */
-    prepareRlPrompts: (input: {
-      plan: RlPlan;
-    }): Promise<{ ref: ArtifactRef; checkpoint: Checkpoint; tokenBudget: number | null }> =>
+    /** What an arm trains on, and where it begins: behind the last iteration whose update is stored. */
+    prepareRl: (input: { plan: RlPlan }): Promise<RlStart> =>
       attempt(async () => {
         const { plan } = input;
         const sft = await stageResult(artifactNames.result('sft', plan.sftKey), 'fineTune');
@@ -48,12 +62,24 @@ export function createReinforceActivities(deps: ActivityDeps) {
           plan.matchTokensOfKey === null
             ? null
             : await stageResult(artifactNames.result('rl', plan.matchTokensOfKey), 'reinforce');
-        return {
-          ref: plan.prompts ?? (await searchedPrompts(plan)),
+        const start: RlStart = {
+          prompts: plan.prompts ?? (await searchedPrompts(plan)),
+          tokenBudget: matched?.usage.completionTokens ?? null,
+          iteration: 0,
           // A new stage: its own step count and a fresh optimiser.
           checkpoint: { ...sft.checkpoint, step: 0 },
-          tokenBudget: matched?.usage.completionTokens ?? null,
+          usage: noUsage,
+          history: [],
         };
+        for (; start.iteration < plan.params.iterations; start.iteration++) {
+          const ref = await store.find(artifactNames.update(plan.key, start.iteration));
+          if (ref === null) break;
+          const { checkpoint, usage, summary } = await store.getJson<UpdateResult>(ref);
+          start.checkpoint = checkpoint;
+          start.usage = addUsage(start.usage, usage);
+          start.history = remember(start.history, summary);
+        }
+        return start;
       }),
 
     /** Samples and grades one iteration's answers under a published checkpoint. */
@@ -68,7 +94,7 @@ export function createReinforceActivities(deps: ActivityDeps) {
         const { params, arm } = plan;
         const name = artifactNames.rollouts(plan.key, iteration);
         const earlier = await store.find(name);
-        if (earlier !== null) return { ref: earlier, usage: await usageOf(earlier) };
+        if (earlier !== null) return { ref: earlier, usage: usageOf(await store.getLines<RolloutRecord>(earlier)) };
 
         const model = input.checkpoint.samplerModel;
         if (model === undefined) throw failure('MissingInput', `checkpoint ${input.checkpoint.id} is not published`);
@@ -128,7 +154,7 @@ export function createReinforceActivities(deps: ActivityDeps) {
           }),
         );
         const ref = await store.putLines(name, records);
-        return { ref, usage: await usageOf(ref) };
+        return { ref, usage: usageOf(await store.getLines<RolloutRecord>(ref)) };
       }),
 
     /** One policy update on one iteration's answers, ending in a stored checkpoint. */
@@ -181,7 +207,7 @@ export function createReinforceActivities(deps: ActivityDeps) {
           logprobGap: logprobGap(stats),
           policyVersion: checkpoint.samplerModel ?? checkpoint.id,
         });
-        const result: UpdateResult = { ...saved, summary };
+        const result: UpdateResult = { ...saved, summary, usage: usageOf(rollouts) };
         const stored = await store.getJson<UpdateResult>(await store.putJson(name, result));
         return stored.checkpoint.trainerState === saved.checkpoint.trainerState ? result : { ...stored, live: null };
       }),
@@ -210,16 +236,15 @@ export function createReinforceActivities(deps: ActivityDeps) {
     }
     return store.putLines(artifactNames.rlPrompts(plan.key), kept);
   }
+}
 
-  async function usageOf(ref: ArtifactRef): Promise<Usage> {
-    const records = await store.getLines<RolloutRecord>(ref);
-    const prompts = new Map(records.map((record) => [record.group, record.promptTokens.length]));
-    return {
-      calls: new Set(records.map((record) => record.callId)).size,
-      promptTokens: [...prompts.values()].reduce((sum, length) => sum + length, 0),
-      completionTokens: records.reduce((sum, record) => sum + record.completionTokens.length, 0),
-    };
-  }
+function usageOf(records: readonly RolloutRecord[]): Usage {
+  const prompts = new Map(records.map((record) => [record.group, record.promptTokens.length]));
+  return {
+    calls: new Set(records.map((record) => record.callId)).size,
+    promptTokens: [...prompts.values()].reduce((sum, length) => sum + length, 0),
+    completionTokens: records.reduce((sum, record) => sum + record.completionTokens.length, 0),
+  };
 }
 
 function lossOf(params: RlPlan['params']): { name: RlPlan['params']['loss']; config?: Record<string, number> } {

@@ -1,21 +1,15 @@
 import { ApplicationFailure, continueAsNew } from '@temporalio/workflow';
+import type { RlStart } from '../activities/reinforce.ts';
 import { artifactNames, type RlPlan } from '../config/plan.ts';
-import type { Checkpoint } from '../core/checkpoint.ts';
-import type { RlIteration } from '../core/records.ts';
-import { checkGuards } from '../core/rl/guards.ts';
-import { addUsage, noUsage, type Usage } from '../core/usage.ts';
+import { checkGuards, remember } from '../core/rl/guards.ts';
+import { addUsage } from '../core/usage.ts';
 import type { LiveModel } from '../services/trainer/trainer.ts';
 import { sampleActivities, shortActivities, trainActivities } from './activities.ts';
 import { historyIsLong, planOf, runStage, type StageInput, type StageOutcome } from './stage.ts';
 
 /** Carried from run to run when the workflow continues as new. */
-interface ReinforceState {
-  iteration: number;
-  checkpoint: Checkpoint;
+interface ReinforceState extends RlStart {
   live: LiveModel | null;
-  usage: Usage;
-  /** What the guards compare: the first ten iterations and the last ten. */
-  history: RlIteration[];
   startedAtMs: number;
 }
 
@@ -39,30 +33,21 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
   return runStage(stage, async (track) => {
     const { rollout } = sampleActivities();
     const { updatePolicy, publish } = trainActivities();
-    const prompts = await shortActivities().prepareRlPrompts({ plan });
-    const begin = { policy, checkpoint: prompts.checkpoint, live: null, name: `rl-${arm}-start`, release: true };
-    const state: ReinforceState = input?.state ?? {
-      iteration: 0,
-      // The stage that made it may lie long ago: the sampler must have it now.
-      checkpoint: (await publish.executeWithOptions({ summary: 'publish the start' }, [begin])).checkpoint,
-      live: null,
-      usage: noUsage,
-      history: [],
-      startedAtMs,
-    };
+    const state = input?.state ?? (await begin());
+    const { prompts, tokenBudget } = state;
     let stopped: string | undefined;
     const firstOfRun = state.iteration;
     while (state.iteration < total) {
       const { iteration } = state;
-      if (prompts.tokenBudget !== null && state.usage.completionTokens >= prompts.tokenBudget) {
-        stopped = `sampled the ${prompts.tokenBudget} tokens that ${params.matchTokensOf}'s RL sampled`;
+      if (tokenBudget !== null && state.usage.completionTokens >= tokenBudget) {
+        stopped = `sampled the ${tokenBudget} tokens that ${params.matchTokensOf}'s RL sampled`;
         break;
       }
       if (iteration - firstOfRun >= params.iterationsPerRun || historyIsLong()) {
         await continueAsNew<typeof reinforce>({ plan, state });
       }
       const sampled = await rollout.executeWithOptions({ summary: `iteration ${iteration}: sample` }, [
-        { plan, iteration, prompts: prompts.ref, checkpoint: state.checkpoint },
+        { plan, iteration, prompts, checkpoint: state.checkpoint },
       ]);
       const update = await updatePolicy.executeWithOptions({ summary: `iteration ${iteration}: update` }, [
         { plan, iteration, rollouts: sampled.ref, checkpoint: state.checkpoint, live: state.live },
@@ -75,14 +60,13 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
       state.checkpoint = published.checkpoint;
       state.live = published.live;
       state.usage = addUsage(state.usage, sampled.usage);
-      state.history = [...state.history.slice(0, 10), ...state.history.slice(10).slice(-9), update.summary];
+      state.history = remember(state.history, update.summary);
       await track.update({
         done: state.iteration,
         tokens: state.usage.completionTokens,
         note: `pass rate ${update.summary.passRate.toFixed(2)}, ${update.summary.meanTokens.toFixed(0)} tokens`,
       });
-      const guard = checkGuards(state.history, params.guards);
-      if (!guard.ok) throw ApplicationFailure.nonRetryable(guard.reason, 'TrainingCollapsed');
+      stopOnCollapse(state);
     }
     return {
       usage: state.usage,
@@ -90,5 +74,22 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
       iterations: state.iteration,
       ...(stopped && { stopped }),
     };
+
+    async function begin(): Promise<ReinforceState> {
+      const start = await shortActivities().prepareRl({ plan });
+      stopOnCollapse(start);
+      const { iteration, usage } = start;
+      if (iteration > 0) await track.update({ done: iteration, tokens: usage.completionTokens });
+      const { checkpoint } = await publish.executeWithOptions({ summary: 'publish the start' }, [
+        // What made it may lie long ago: the sampler must have it now.
+        { policy, checkpoint: start.checkpoint, live: null, name: `rl-${arm}-start`, release: true },
+      ]);
+      return { ...start, checkpoint, live: null, startedAtMs };
+    }
   });
+
+  function stopOnCollapse({ history }: Pick<RlStart, 'history'>): void {
+    const guard = checkGuards(history, params.guards);
+    if (!guard.ok) throw ApplicationFailure.nonRetryable(guard.reason, 'TrainingCollapsed');
+  }
 }

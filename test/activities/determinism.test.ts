@@ -15,7 +15,7 @@ async function everything(lab: Lab, input: RunConfigInput): Promise<Map<string, 
   await linearizeAll(lab, plan);
   await fineTuneArm(lab, plan, 'search');
   const rl = plan.rl.search;
-  const { ref: prompts, checkpoint } = await lab.call('prepareRlPrompts', { plan: rl });
+  const { prompts, checkpoint } = await lab.call('prepareRl', { plan: rl });
   const { ref: rollouts } = await lab.call('rollout', { plan: rl, iteration: 0, prompts, checkpoint });
   await lab.call('updatePolicy', { plan: rl, iteration: 0, rollouts, checkpoint, live: null });
   const [benchmark] = plan.evaluate.benchmarks;

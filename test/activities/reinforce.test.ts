@@ -21,7 +21,7 @@ beforeAll(async () => {
   await searchAll(lab, plan);
   await linearizeAll(lab, plan);
   await fineTuneArm(lab, plan, 'search');
-  ({ checkpoint, ref: prompts } = await lab.call('prepareRlPrompts', { plan: plan.rl.search }));
+  ({ checkpoint, prompts } = await lab.call('prepareRl', { plan: plan.rl.search }));
 });
 afterAll(() => lab.close());
 
@@ -42,11 +42,11 @@ describe('the prompts of RL', () => {
 
   it('are those inside the difficulty band', async () => {
     const banded = withParams({ difficulty: { low: 0.2, high: 0.6 } }, 'banded');
-    const { ref } = await lab.call('prepareRlPrompts', { plan: banded });
-    expect(ref.count).toBeGreaterThan(0);
-    expect(ref.count).toBeLessThan(12);
+    const start = await lab.call('prepareRl', { plan: banded });
+    expect(start.prompts.count).toBeGreaterThan(0);
+    expect(start.prompts.count).toBeLessThan(12);
     const impossible = withParams({ difficulty: { low: 0.999, high: 0.9991 } }, 'impossible');
-    await expect(lab.call('prepareRlPrompts', { plan: impossible })).rejects.toMatchObject({
+    await expect(lab.call('prepareRl', { plan: impossible })).rejects.toMatchObject({
       type: 'MissingInput',
       message: expect.stringContaining('rl.difficulty'),
     });
@@ -54,12 +54,12 @@ describe('the prompts of RL', () => {
 
   it('can be a set of their own', async () => {
     const own = await lab.plan({ ...tinyRun, rl: { ...tinyRun.rl, prompts: { split: 'train', count: 5 } } });
-    const { ref } = await lab.call('prepareRlPrompts', { plan: { ...own.rl.search, sftKey: plan.rl.search.sftKey } });
-    expect(await lab.store.getLines<Problem>(ref)).toHaveLength(5);
+    const start = await lab.call('prepareRl', { plan: { ...own.rl.search, sftKey: plan.rl.search.sftKey } });
+    expect(await lab.store.getLines<Problem>(start.prompts)).toHaveLength(5);
   });
 
   it('say which workflow must run first', async () => {
-    await expect(lab.call('prepareRlPrompts', { plan: plan.rl.direct })).rejects.toMatchObject({
+    await expect(lab.call('prepareRl', { plan: plan.rl.direct })).rejects.toMatchObject({
       type: 'MissingInput',
       message: expect.stringContaining('"fineTune"'),
     });
@@ -67,10 +67,10 @@ describe('the prompts of RL', () => {
 
   it('come with the tokens of the arm to match', async () => {
     const rl: RlPlan = { ...plan.rl.search, key: 'matching', matchTokensOfKey: 'other' };
-    await expect(lab.call('prepareRlPrompts', { plan: rl })).rejects.toThrow('"reinforce"');
+    await expect(lab.call('prepareRl', { plan: rl })).rejects.toThrow('"reinforce"');
     const usage = { calls: 1, promptTokens: 2, completionTokens: 345 };
     await lab.store.putJson(artifactNames.result('rl', 'other'), { usage });
-    expect((await lab.call('prepareRlPrompts', { plan: rl })).tokenBudget).toBe(345);
+    expect((await lab.call('prepareRl', { plan: rl })).tokenBudget).toBe(345);
   });
 });
 
@@ -167,6 +167,18 @@ describe('one update', () => {
     const broken = (real: Trainer): Trainer => ({ ...real, step: () => Promise.reject(new Error('stepped again')) });
     const again = await update(plan.rl.search, { attempt: 2, doubles: { trainer: broken } });
     expect(again).toEqual({ ...first, live: null });
+  });
+
+  it('is where a later run begins: behind the iterations that are stored', async () => {
+    const rl = withParams({ iterations: 5 }, 'resumed');
+    const first = await update(rl, {}, 0);
+    const { ref } = await rollout({}, rl, 1);
+    const input = { plan: rl, iteration: 1, rollouts: ref, checkpoint: first.checkpoint, live: null };
+    const second = await lab.call('updatePolicy', input);
+    const start = await lab.call('prepareRl', { plan: rl });
+    expect(start).toMatchObject({ iteration: 2, checkpoint: second.checkpoint, usage: { calls: 2 } });
+    expect(start.history).toEqual([first.summary, second.summary]);
+    expect(start.usage.completionTokens).toBe(first.usage.completionTokens + second.usage.completionTokens);
   });
 
   it('trains on nothing when every group is uniform, and says so', async () => {

@@ -125,7 +125,7 @@ describe('a run that shares its problems with an earlier one', () => {
     });
     await pipeline.withWorkers(
       async (taskQueue) => {
-        await (await start('few', taskQueue, shortRun)).result();
+        await (await start('few', taskQueue, few)).result();
         expect(asked.size).toBe(4);
         asked.clear();
         await (await start('more', taskQueue, more)).result();

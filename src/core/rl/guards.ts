@@ -51,6 +51,11 @@ export function checkGuards(history: readonly RlIteration[], limits: GuardLimits
   return { ok: true };
 }
 
+/** The history that guards compare, one iteration later: the first window and the last one. */
+export function remember(history: readonly RlIteration[], next: RlIteration): RlIteration[] {
+  return [...history.slice(0, REWARD_WINDOW), ...history.slice(REWARD_WINDOW).slice(1 - REWARD_WINDOW), next];
+}
+
 function stop(reason: string): GuardResult {
   return { ok: false, reason };
 }
