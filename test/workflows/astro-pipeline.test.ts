@@ -111,10 +111,8 @@ describe('the whole pipeline', () => {
 
 describe('a run that shares its problems with an earlier one', () => {
   it('searches only the ones that were added', async () => {
-    const more: RunConfigInput = {
-      ...shortRun,
-      search: { ...shortRun.search, problems: { split: 'train', count: 6 } },
-    };
+    const few: RunConfigInput = { ...shortRun, salt: 'shared' };
+    const more: RunConfigInput = { ...few, search: { ...few.search, problems: { split: 'train', count: 6 } } };
     const asked = new Set<string>();
     const watching = (real: Sampler): Sampler => ({
       ...real,

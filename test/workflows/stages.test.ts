@@ -82,13 +82,13 @@ describe('a stage started alone', () => {
 });
 
 describe('input that is no configuration', () => {
-  const types = Object.keys(workflows);
-
-  it.each(types)('fails %s at once instead of leaving it running for ever', async (type) => {
+  it('fails any workflow at once instead of leaving it running for ever', async () => {
     await pipeline.withWorkers(async (taskQueue) => {
-      for (const [index, input] of ['text', { plan: {} }].entries()) {
-        const id = `astro/garbage-${index}/${type}`;
-        expect(await failureOf(type, taskQueue, input, id)).toMatchObject({ type: 'InvalidConfig' });
+      for (const type of Object.keys(workflows)) {
+        for (const [index, input] of ['text', { plan: {} }].entries()) {
+          const { type: failure } = await failureOf(type, taskQueue, input, `astro/garbage-${index}/${type}`);
+          expect([type, input, failure]).toEqual([type, input, 'InvalidConfig']);
+        }
       }
     });
   });
