@@ -55,7 +55,7 @@ export function createEvaluateActivities(deps: ActivityDeps) {
         if (earlier !== null) return chunkResult(await store.getLines<AnswerRecord>(earlier), promptTokens);
 
         const model = checkpoint.samplerModel ?? checkpoint.base;
-        const callId = `evaluate/${plan.key}/${checkpointFolder(entry)}/${benchmark.name}/${first}`;
+        const callId = `${evaluateCallPrefix(plan, entry)}${benchmark.name}/${first}`;
         // Without the checkpoint in it: all checkpoints meet the same noise, which pairs their answers.
         const seed = deriveSeed(plan.seed, 'evaluate', benchmark.name, first);
         const sampled = await sampler.sample(
@@ -100,9 +100,9 @@ export function createEvaluateActivities(deps: ActivityDeps) {
   };
 }
 
-/** Folder of a checkpoint's answers: its name, and the key of what made it. */
-export function checkpointFolder(entry: Entry): string {
-  return entry.stageKey === null ? entry.name : `${entry.name}-${entry.stageKey}`;
+/** Call ids of one checkpoint's evaluation start with this; answers are shared between runs checkpoint by checkpoint. */
+export function evaluateCallPrefix(plan: Pick<EvaluatePlan, 'key'>, entry: Entry): string {
+  return `evaluate/${plan.key}/${entry.stageKey === null ? entry.name : `${entry.name}-${entry.stageKey}`}/`;
 }
 
 function chunkResult(records: AnswerRecord[], promptTokens: number): { answers: number; usage: Usage } {

@@ -1,4 +1,4 @@
-import { artifactNames, type Plan, type StageContext } from '../config/plan.ts';
+import { artifactNames, type Plan } from '../config/plan.ts';
 import type { Arm } from '../config/schema.ts';
 import type { AnswerRecord, RlIteration, StageUsage } from '../core/records.ts';
 import { getTask } from '../core/tasks/index.ts';
@@ -9,6 +9,7 @@ import type { Sampler } from '../services/sampler/sampler.ts';
 import { versions } from '../versions.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
+import { evaluateCallPrefix } from './evaluate.ts';
 import { requireArtifact } from './load.ts';
 import type { UpdateResult } from './reinforce.ts';
 import type { StoredStageResult } from './results.ts';
@@ -35,7 +36,8 @@ interface PlannedStage {
   arm?: Arm;
   resultName: string;
   madeBy: string;
-  callPrefix: string | null;
+  /** What the stage's call ids start with; none where it makes no calls. */
+  callPrefixes: string[];
 }
 
 export function createSummaryActivity(deps: ActivityDeps) {
@@ -120,19 +122,18 @@ export function createSummaryActivity(deps: ActivityDeps) {
 }
 
 function plannedStages(plan: Plan): PlannedStage[] {
-  const prefix = (stage: string, context: StageContext) => `${stage}/${context.key}/`;
   return [
     {
       name: 'search',
       resultName: artifactNames.searchResult(plan.search),
       madeBy: 'searchCorpus',
-      callPrefix: searchCallPrefix(plan.search),
+      callPrefixes: [searchCallPrefix(plan.search)],
     },
     {
       name: 'linearize',
       resultName: artifactNames.result('linearize', plan.linearize.key),
       madeBy: 'linearizeCorpus',
-      callPrefix: null,
+      callPrefixes: [],
     },
     ...plan.arms.flatMap((arm): PlannedStage[] => {
       const sft = {
@@ -140,7 +141,7 @@ function plannedStages(plan: Plan): PlannedStage[] {
         arm,
         resultName: artifactNames.result('sft', plan.sft[arm].key),
         madeBy: 'fineTune',
-        callPrefix: null,
+        callPrefixes: [],
       };
       if (plan.rl[arm].params.iterations === 0) return [sft];
       const rl = {
@@ -148,7 +149,7 @@ function plannedStages(plan: Plan): PlannedStage[] {
         arm,
         resultName: artifactNames.result('rl', plan.rl[arm].key),
         madeBy: 'reinforce',
-        callPrefix: prefix('rl', plan.rl[arm]),
+        callPrefixes: [`rl/${plan.rl[arm].key}/`],
       };
       return [sft, rl];
     }),
@@ -156,7 +157,7 @@ function plannedStages(plan: Plan): PlannedStage[] {
       name: 'evaluate',
       resultName: artifactNames.evaluationResult(plan.evaluate),
       madeBy: 'evaluate',
-      callPrefix: prefix('evaluate', plan.evaluate),
+      callPrefixes: plan.evaluate.checkpoints.map((entry) => evaluateCallPrefix(plan.evaluate, entry)),
     },
   ];
 }
@@ -171,18 +172,18 @@ async function stageUsage(
 ): Promise<StageUsage> {
   const { usage, startedAtMs, endedAtMs } = result;
   const credited = usage.completionTokens;
-  let wastedTokens: number | null = 0;
-  if (stage.callPrefix !== null) {
-    const served = await sampler.served(stage.callPrefix, signal);
-    wastedTokens = served === null ? null : Math.max(0, served.tokens - credited);
-  }
+  const served = await Promise.all(stage.callPrefixes.map((prefix) => sampler.served(prefix, signal)));
+  const servedTokens = served.reduce<number | null>(
+    (sum, one) => (sum === null || one === null ? null : sum + one.tokens),
+    0,
+  );
   return {
     name: stage.name,
     ...(stage.arm && { arm: stage.arm }),
     seconds: (endedAtMs - startedAtMs) / 1000,
     calls: usage.calls,
     tokens: credited,
-    wastedTokens,
+    wastedTokens: servedTokens === null ? null : Math.max(0, servedTokens - credited),
     reused,
     startedAtMs,
     endedAtMs,

@@ -29,6 +29,7 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
     revision: policy.revision,
     renderer: inputs.rendererHash,
     services: [policy.sampler.kind, policy.trainer.kind],
+    loraRank: 'loraRank' in policy.trainer ? policy.trainer.loraRank : null,
     seed,
     salt,
   };

@@ -70,7 +70,7 @@ const policy = z.strictObject({
   base: z.string().min(1).default('astroflow-countdown'),
   /** Anything that changes when the base's weights do; part of every content key. */
   revision: z.string().default(''),
-  /** Folder with tokenizer.json (and a chat template where `template` is "chat"). */
+  /** Folder with tokenizer.json; relative to the repository, or absolute. */
   tokenizer: z.string().min(1).default('engine/base/model'),
   template: z.enum(['plain']).default('plain'),
   sampler: z

@@ -13,6 +13,8 @@ export const failureTypes = {
   CorruptArtifact: { retry: false },
   /** A training guard tripped: reward, entropy or log-prob gap. */
   TrainingCollapsed: { retry: false },
+  /** Not one problem of the corpus could be searched; the message holds the first failure. */
+  SearchFailed: { retry: false },
   /** Unreachable, overloaded or broken for now. */
   ServiceUnavailable: { retry: true },
   /** The service lost a model or promise; the retry restores from the last checkpoint. */

@@ -1,6 +1,6 @@
 /**
  * What went wrong with a service, by what the caller should do. Activities turn these into Temporal failures with the
- * same names; the table of which are retried is in `src/activities/failures.ts`.
+ * same names; the table of which are retried is in `src/core/failures.ts`.
  *
  * - `retryable`: try again after a pause (5xx, 429, connection lost)
  * - `lost`: a model, checkpoint or promise the service no longer has: restore from the last checkpoint

@@ -64,10 +64,14 @@ export function openaiSampler(config: OpenAiSamplerConfig, env: NodeJS.ProcessEn
     async confirm(model, signal) {
       const { client, root } = connect();
       try {
-        await client.models.retrieve(model, { signal: AbortSignal.any([signal]) });
+        // The list, not one model: not every server answers for a single name.
+        for await (const served of client.models.list({ signal: AbortSignal.any([signal]) })) {
+          if (served.id === model) return;
+        }
       } catch (error) {
         throw toServiceError(error, root, signal);
       }
+      throw new ServiceError('lost', `${service} at ${root} does not serve the model ${model}`, { service });
     },
 
     async served(callPrefix, signal) {
@@ -94,6 +98,8 @@ function toBody(request: SampleRequest) {
     n: request.n,
     max_tokens: request.maxTokens,
     temperature: request.temperature,
+    // Said, because a server may take another default from the model's files.
+    top_p: 1,
     seed: request.seed,
     ...(request.stops.length > 0 ? { stop: request.stops, include_stop_str_in_output: true } : {}),
     // 0 means: of the sampled token only.
