@@ -1,5 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -56,8 +56,8 @@ export async function measureDecode(options: DecodeOptions): Promise<DecodeResul
 
 function withoutEndOfText(from: string, to: string): string {
   cpSync(from, to, { recursive: true });
-  for (const name of ['config.json', 'generation_config.json']) {
-    const file = join(to, name);
+  const files = ['config.json', 'generation_config.json'].map((name) => join(to, name)).filter(existsSync);
+  for (const file of files) {
     const config = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
     writeFileSync(file, JSON.stringify({ ...config, eos_token_id: null }));
   }

@@ -50,7 +50,7 @@ export interface SearchResult {
   problems: number;
   concurrency: number;
   /** Tokens; `raw` is the same requests again without the pipeline around them. */
-  rounds: { pipeline: Rate; raw: Rate; requests: number; cpu: Cpu }[];
+  rounds: { pipeline: Rate; raw: Rate; requests: number; cpu: Cpu; rawCpu: Cpu }[];
   /** Pipeline over raw: the median of the rounds' ratios. */
   ratio: number;
 }
@@ -110,6 +110,11 @@ export function figures(report: BenchReport): Table {
       ...cpuRows(
         'searched problem',
         search.rounds.map((r) => r.cpu),
+        search.problems,
+      ),
+      ...cpuRows(
+        'problem, raw',
+        search.rounds.map((r) => ({ ...r.rawCpu, server: null })),
         search.problems,
       ),
     );

@@ -54,8 +54,10 @@ export async function measureSearch(bed: Bed, options: SearchOptions): Promise<S
       const before = readCpu(bed.pids);
       const pipeline = await search(`${round}`, problems);
       const cpu = cpuBetween(before, readCpu(bed.pids));
+      const beforeRaw = readCpu(bed.pids);
       const raw = await timed(() => replay(recorded, env));
-      rounds.push({ pipeline, raw, requests: recorded.length, cpu });
+      const rawCpu = cpuBetween(beforeRaw, readCpu(bed.pids));
+      rounds.push({ pipeline, raw, requests: recorded.length, cpu, rawCpu });
     }
     return {
       problems,

@@ -22,6 +22,7 @@ const report: BenchReport = {
         raw: rate(10_000, 1),
         requests: 50,
         cpu: { worker: 300, server: 200, engine: null },
+        rawCpu: { worker: 80, server: 0, engine: null },
       },
     ],
     ratio: 0.8,
@@ -69,6 +70,7 @@ describe('figures of a benchmark', () => {
         'pipeline ÷ raw                 0.80  ×',
         'worker per searched problem    30.0  CPU ms',
         'server per searched problem    20.0  CPU ms',
+        'worker per problem, raw         8.0  CPU ms',
       ].join('\n'),
     );
   });
