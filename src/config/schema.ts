@@ -12,6 +12,9 @@ const count = z.int().min(1);
 const fraction = z.number().min(0).max(1);
 const learningRate = z.number().positive().max(1);
 
+/** First digits of the SHA-256 of the bundled base model's weights; a test holds it against the file. */
+export const bundledRevision = 'sha256:bfd8498ef621';
+
 /** A literal, or the name of an environment variable that the worker reads at the moment of the call. */
 export const envOr = z.union([
   z.string().min(1),
@@ -69,7 +72,7 @@ const policy = z.strictObject({
   /** The base model's name, as sampler and trainer know it. */
   base: z.string().min(1).default('astroflow-countdown'),
   /** Anything that changes when the base's weights do; part of every content key. */
-  revision: z.string().default(''),
+  revision: z.string().default(bundledRevision),
   /** Folder with tokenizer.json; relative to the repository, or absolute. */
   tokenizer: z.string().min(1).default('engine/base/model'),
   template: z.enum(['plain']).default('plain'),
