@@ -26,7 +26,7 @@ export interface ChildOptions {
 /**
  * The child runs under a small shell that ends it as soon as our end of its standard input closes, which the kernel
  * does even when we are killed. It leads a process group of its own, so that Ctrl-C reaches us alone and children
- * can be stopped in order.
+ * can be stopped in order. A signal ends the shell's first wait, so it waits again until the child has really ended.
  */
 const guard = `
 exec 3<&0
@@ -35,6 +35,7 @@ child=$!
 trap 'kill -TERM $child 2>/dev/null' TERM
 { cat <&3 >/dev/null; kill -TERM $child; } 2>/dev/null &
 wait $child
+while kill -0 $child 2>/dev/null; do wait $child; done
 `;
 
 const running = new Set<ChildProcess>();
