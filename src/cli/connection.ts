@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 import { CliError } from './errors.ts';
@@ -29,8 +28,8 @@ export function temporalTarget(env: NodeJS.ProcessEnv, home: Home): Target {
 }
 
 /**
- * Runs something with a client of the server, and closes the connection after it. Calls that are still under way then
- * are cancelled first: the client would retry them on the closed connection and bring the process down.
+ * Runs something with a client of the server, and closes the connection after it. No call may be under way then: the
+ * client would retry it on the closed connection and bring the process down.
  */
 export async function withClient<T>(target: Target, run: (client: Client) => Promise<T>): Promise<T> {
   let connection: Connection;
@@ -39,14 +38,9 @@ export async function withClient<T>(target: Target, run: (client: Client) => Pro
   } catch (error) {
     throw unreachable(target, error);
   }
-  const calls = new AbortController();
   try {
-    return await connection.withAbortSignal(calls.signal, () =>
-      run(new Client({ connection, namespace: target.namespace })),
-    );
+    return await run(new Client({ connection, namespace: target.namespace }));
   } finally {
-    calls.abort();
-    await nextTurn();
     await connection.close();
   }
 }

@@ -42,20 +42,21 @@ export async function demoCommand(home: Home, env: NodeJS.ProcessEnv, options: D
     const { target, uiUrl } = stack;
     const id = workflowIdFor(chosen.run, rootWorkflow);
     display.print(`Temporal UI  ${uiUrl}/namespaces/default/workflows/${encodeURIComponent(id)}`);
-    return await withClient(target, (client) =>
-      Promise.race([
-        work(client, stack as Stack, {
-          home,
-          display,
-          run: chosen.run,
-          document: { ...document, salt: chosen.salt },
-          changed,
-          started: () => writeDemoRuns(home.demo, { ...runs, [name]: chosen }),
-          signal: interrupt.signal,
-        }),
-        (stack as Stack).broken,
-      ]),
+    const broken = new AbortController();
+    stack.broken.catch((error) => broken.abort(error));
+    const code = await withClient(target, (client) =>
+      work(client, stack as Stack, {
+        home,
+        display,
+        run: chosen.run,
+        document: { ...document, salt: chosen.salt },
+        changed,
+        started: () => writeDemoRuns(home.demo, { ...runs, [name]: chosen }),
+        signal: AbortSignal.any([interrupt.signal, broken.signal]),
+      }),
     );
+    broken.signal.throwIfAborted();
+    return code;
   } finally {
     await stack?.stop();
     interrupt.dispose();

@@ -8,29 +8,34 @@ const queryMs = 5000;
 /** A workflow task that was tried this often fails for a reason that trying again does not cure. */
 const stuckAttempts = 3;
 
-/** Shows progress until the workflow ends or the signal fires (then: undefined). Rejects as the workflow fails. */
+/**
+ * Shows progress until the workflow ends or the signal fires (then: undefined). Rejects as the workflow fails. It polls
+ * rather than waits for the result, so that no call is left under way when it returns.
+ */
 export async function follow(
   client: Client,
   handle: WorkflowHandle,
   show: (progress: Progress) => void,
   signal: AbortSignal,
 ): Promise<{ result: unknown } | undefined> {
-  let ended = false;
-  const result = handle.result().finally(() => {
-    ended = true;
-  });
-  result.catch(() => {});
-  const update = async () => {
+  for (;;) {
+    const running = await isRunning(client, handle);
     const progress = await queryProgress(client, handle);
     if (progress !== null) show(progress);
-  };
-  while (!ended && !signal.aborted) {
-    await update();
-    await Promise.race([result.catch(() => {}), sleep(pollMs, undefined, { signal }).catch(() => {})]);
+    if (signal.aborted) return undefined;
+    if (!running) return { result: await handle.result() };
+    await sleep(pollMs, undefined, { signal }).catch(() => {});
   }
-  if (!ended) return undefined;
-  await update();
-  return { result: await result };
+}
+
+/** A server that does not answer says nothing about the run: it goes on. */
+async function isRunning(client: Client, handle: WorkflowHandle): Promise<boolean> {
+  try {
+    const { status } = await client.withDeadline(Date.now() + queryMs, () => handle.describe());
+    return status.name === 'RUNNING';
+  } catch {
+    return true;
+  }
 }
 
 /** Null when no worker answers. */
