@@ -2,7 +2,7 @@ import { artifactNames, type LinearizePlan } from '../config/plan.ts';
 import { countBacktracks } from '../core/behaviour.ts';
 import { planRows } from '../core/linearize.ts';
 import type { Problem } from '../core/problem.ts';
-import type { Funnel, SftRow } from '../core/records.ts';
+import { emptyFunnel, type Funnel, type SftRow } from '../core/records.ts';
 import { deriveSeed } from '../core/seed.ts';
 import type { Task } from '../core/task.ts';
 import { getTask } from '../core/tasks/index.ts';
@@ -64,15 +64,7 @@ export function createLinearizeActivities(deps: ActivityDeps) {
       attempt(async () => {
         const { plan } = input;
         const rows: SftRow[] = [];
-        const funnel: Funnel = {
-          problems: 0,
-          trees: 0,
-          solved: 0,
-          valid: 0,
-          searchRows: 0,
-          directRows: 0,
-          rejected: {},
-        };
+        const funnel: Funnel = { ...emptyFunnel, rejected: {} };
         for (let first = 0; first < plan.search.problems.count; first += plan.search.params.pageSize) {
           const ref = await requireArtifact(store, artifactNames.rowsPart(plan, first), 'linearizeCorpus');
           for (const part of await store.getLines<PageRow>(ref)) {

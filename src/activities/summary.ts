@@ -1,6 +1,6 @@
 import { artifactNames, type Plan } from '../config/plan.ts';
 import type { Arm } from '../config/schema.ts';
-import type { AnswerRecord, RlIteration, StageUsage } from '../core/records.ts';
+import { type AnswerRecord, emptyFunnel, type RlIteration, type StageUsage } from '../core/records.ts';
 import { getTask } from '../core/tasks/index.ts';
 import { renderReport } from '../report/markdown.ts';
 import { buildSummary, defaultTokenCaps, type Evaluation } from '../report/summary.ts';
@@ -71,15 +71,7 @@ export function createSummaryActivity(deps: ActivityDeps) {
           phrases: getTask(plan.search.task.name).phrases,
           bootstrapSamples: params.bootstrapSamples,
           tokenCaps: defaultTokenCaps(params.maxTokens),
-          funnel: funnel ?? {
-            problems: 0,
-            trees: 0,
-            solved: 0,
-            valid: 0,
-            searchRows: 0,
-            directRows: 0,
-            rejected: {},
-          },
+          funnel: funnel ?? emptyFunnel,
           stages,
           rl,
           versions: await versions(),

@@ -103,6 +103,16 @@ export interface Funnel {
   rejected: Record<string, number>;
 }
 
+export const emptyFunnel: Funnel = {
+  problems: 0,
+  trees: 0,
+  solved: 0,
+  valid: 0,
+  searchRows: 0,
+  directRows: 0,
+  rejected: {},
+};
+
 /** One point of an arm's reinforcement-learning curve. */
 export interface RlIteration {
   iteration: number;
