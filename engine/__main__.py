@@ -24,8 +24,8 @@ log = logging.getLogger("astroflow.engine")
 LOCK_WAIT_SECONDS = 10.0
 PARENT_POLL_SECONDS = 0.5
 GRACE_SECONDS = 3
-# The compute thread asks for the interpreter between any two torch operations; with Python's default of 5 ms, one busy
-# HTTP request could stretch a 4 ms decode step to twice its length.
+# Every lane asks for the interpreter between any two torch operations; with Python's default of 5 ms, one busy HTTP
+# request could stretch a 4 ms decode step to twice its length.
 SWITCH_INTERVAL_SECONDS = 2e-4
 
 
@@ -38,8 +38,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--name", default="astroflow-countdown", help="what clients call the base model")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
-    parser.add_argument("--threads", type=int, default=2, help="threads of torch")
-    parser.add_argument("--slots", type=int, default=256, help="sequences decoded at once, per policy version")
+    parser.add_argument(
+        "--threads", type=int, default=min(2, os.cpu_count() or 1), help="compute lanes of one torch thread each"
+    )
+    parser.add_argument("--slots", type=int, default=256, help="sequences decoded at once, over all lanes")
     parser.add_argument("--future-ttl", type=float, default=900.0, help="seconds that a finished result can be fetched")
     parser.add_argument("--parent-pid", type=int, help="end when this process is gone")
     parser.add_argument(
@@ -110,11 +112,8 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     if arguments.parent_pid is not None:
         follow_parent(arguments.parent_pid)
-    # Before torch is imported: its thread pools read these once.
-    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(arguments.threads)
-    # Waiting threads sleep. By default they spin, and where another process wants the cores too, each of the hundred
-    # parallel regions of a step then lasts a time slice of the scheduler: 150 ms instead of 3 ms were seen.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Before torch is imported, which reads these once. The lanes are the threads: see lane.py.
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)

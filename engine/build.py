@@ -10,7 +10,6 @@ import torch
 
 from .checkpoints import CheckpointStore
 from .compute import Compute
-from .decoder import Decoder
 from .futures import Futures
 from .journal import Journal
 from .models import Models
@@ -20,24 +19,21 @@ from .vocabulary import Vocabulary
 
 
 def build_service(arguments: argparse.Namespace) -> Service:
-    """Loads the model on the compute thread and returns when it can be sampled."""
+    """Loads the model and starts the lanes."""
+    torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     store = CheckpointStore(arguments.data / "checkpoints", arguments.model)
 
-    def build() -> tuple[Models, Decoder]:
-        architecture, base = load_base(arguments.model)
-        models = Models(arguments.name, architecture, base, store)
-        vocabulary = Vocabulary.load(arguments.model, architecture.vocabulary_size, end_of_text(arguments.model))
-        return models, Decoder(architecture, vocabulary, arguments.slots, models.version)
-
-    compute = Compute(build, arguments.threads)
+    architecture, base = load_base(arguments.model)
+    models = Models(arguments.name, architecture, base, store)
+    vocabulary = Vocabulary.load(arguments.model, architecture.vocabulary_size, end_of_text(arguments.model))
+    compute = Compute(models, vocabulary, arguments.threads, arguments.slots)
     compute.start()
-    compute.wait_until_ready()
     return Service(
         name=arguments.name,
-        max_positions=compute.models.architecture.max_positions,
+        max_positions=architecture.max_positions,
         compute=compute,
-        vocabulary=compute.decoder.vocabulary,
+        vocabulary=vocabulary,
         store=store,
         journal=Journal(arguments.data / "usage.jsonl"),
         futures=Futures(arguments.future_ttl),

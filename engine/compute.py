@@ -1,137 +1,90 @@
-"""The one thread that owns torch. It shares its time between decode steps and training, half and half when both wait.
-
-Everything reaches it through a queue and leaves through callbacks, so no lock guards a tensor, and no second pool of
-OpenMP threads ever competes with the first.
-"""
+"""The lanes, and how work is dealt to them."""
 
 from __future__ import annotations
 
-import logging
-import queue
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
-
-import torch
-
-from .decoder import Decoder, SampleJob
+from .decoder import Decoder, DecoderCounters, SampleJob
+from .lane import Lane
 from .models import Models
+from .training_queue import TrainingQueue, TrainJob
+from .vocabulary import Vocabulary
 
-log = logging.getLogger("astroflow.engine")
-
-OnDone = Callable[[Any, Exception | None], None]
-
-
-@dataclass
-class TrainJob:
-    """``run`` gives a result, or is a generator that yields between pieces of work and returns the result."""
-
-    run: Callable[[Models], Any]
-    on_done: OnDone
+# A step of a few rows costs about as much as one of a single row, so a small request is worth one lane's time only.
+SMALLEST_PART = 32
 
 
-class Compute(threading.Thread):
-    """``build`` loads the model on the thread itself, for a pool of OpenMP threads belongs to the thread using it."""
+class Compute:
+    """``threads`` lanes of one thread each; the ``slots`` rows that are decoded at once are divided over them."""
 
-    def __init__(self, build: Callable[[], tuple[Models, Decoder]], threads: int):
-        super().__init__(name="compute", daemon=True)
-        self._build, self._threads = build, threads
-        self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._training: deque[TrainJob] = deque()
-        self._piece: Iterator[None] | None = None
-        self._ready = threading.Event()
-        self._failure: BaseException | None = None
-        self._stopping = False
-        self.models: Models
-        self.decoder: Decoder
-        self.seconds = {"decode": 0.0, "train": 0.0}
+    def __init__(self, models: Models, vocabulary: Vocabulary, threads: int, slots: int):
+        self.models = models
+        self._training = TrainingQueue(self._wake)
+        self._lanes = [
+            Lane(
+                i,
+                models,
+                Decoder(models.architecture, vocabulary, -(-slots // threads), models.version),
+                self._training,
+            )
+            for i in range(threads)
+        ]
 
-    # Called from other threads
-
-    def wait_until_ready(self) -> None:
-        self._ready.wait()
-        if self._failure is not None:
-            raise self._failure
-
-    def sample(self, job: SampleJob) -> None:
-        self._inbox.put(lambda: self.decoder.submit(job))
-
-    def cancel(self, job: SampleJob) -> None:
-        self._inbox.put(lambda: self.decoder.cancel(job))
-
-    def train(self, job: TrainJob) -> None:
-        self._inbox.put(lambda: self._training.append(job))
+    def start(self) -> None:
+        for lane in self._lanes:
+            lane.start()
 
     def stop(self) -> None:
-        self._inbox.put(None)
+        for lane in self._lanes:
+            lane.stop()
+
+    def is_alive(self) -> bool:
+        return all(lane.is_alive() for lane in self._lanes)
+
+    def sample(self, job: SampleJob) -> None:
+        """Deals a job's rows so that lanes are as equally full as they can be. Called by one thread only."""
+        rows = len(job.samples)
+        lanes = sorted(self._lanes, key=Lane.load)[: max(1, rows // SMALLEST_PART)]
+        sizes = deal(rows, [lane.load() for lane in lanes])
+        parts = job.split([size for size in sizes if size])
+        for lane, part in zip((lane for lane, size in zip(lanes, sizes, strict=True) if size), parts, strict=True):
+            lane.sample(part)
+
+    def cancel(self, job: SampleJob) -> None:
+        """Unless the job has ended, its ``on_done`` is called with what was computed so far."""
+        for lane in self._lanes:
+            lane.cancel(job)
+
+    def train(self, job: TrainJob) -> None:
+        self._training.submit(job)
+
+    # Sums over the lanes; they count on while these are taken.
+
+    def counters(self) -> DecoderCounters:
+        each = [lane.decoder.counters for lane in self._lanes]
+        return DecoderCounters(
+            sum(c.tokens for c in each), sum(c.steps for c in each), sum(c.prompt_tokens for c in each)
+        )
+
+    def seconds(self, kind: str) -> float:
+        return sum(lane.seconds[kind] for lane in self._lanes)
+
+    def running(self) -> int:
+        return sum(lane.decoder.running() for lane in self._lanes)
+
+    def waiting(self) -> int:
+        return sum(lane.decoder.waiting() for lane in self._lanes)
 
     def training_jobs(self) -> int:
         return len(self._training)
 
-    # The thread
+    def _wake(self) -> None:
+        for lane in self._lanes:
+            lane.wake()
 
-    def run(self) -> None:
-        torch.set_num_threads(self._threads)
-        try:
-            self.models, self.decoder = self._build()
-        except BaseException as error:
-            self._failure = error
-            return
-        finally:
-            self._ready.set()
-        # Time used by each kind of work; the one behind goes next, and one that had nothing to do gains no credit.
-        used = {"decode": 0.0, "train": 0.0}
-        while not self._stopping:
-            self._receive(wait=not self.decoder.busy() and not self._training)
-            work = {"decode": self.decoder.busy(), "train": bool(self._training)}
-            if not any(work.values()):
-                continue
-            kind = min((k for k in work if work[k]), key=lambda k: used[k])
-            began = time.perf_counter()
-            if kind == "decode":
-                self.decoder.step()
-            else:
-                self._train_piece()
-            spent = time.perf_counter() - began
-            self.seconds[kind] += spent
-            if all(work.values()):
-                used[kind] += spent
-            else:
-                used = {"decode": 0.0, "train": 0.0}
 
-    def _receive(self, wait: bool) -> None:
-        while True:
-            try:
-                message = self._inbox.get(block=wait)
-            except queue.Empty:
-                return
-            wait = False
-            if message is None:
-                self._stopping = True
-                return
-            try:
-                message()
-            except Exception:
-                log.exception("a message to the compute thread failed")
-
-    def _train_piece(self) -> None:
-        """One micro-batch, or one whole job that does not come in pieces."""
-        job = self._training[0]
-        try:
-            if self._piece is None:
-                result = job.run(self.models)
-                if not isinstance(result, Iterator):
-                    return self._finish_training(result, None)
-                self._piece = result
-            next(self._piece)
-        except StopIteration as end:
-            self._finish_training(end.value, None)
-        except Exception as error:
-            self._finish_training(None, error)
-
-    def _finish_training(self, result: Any, error: Exception | None) -> None:
-        self._piece = None
-        self._training.popleft().on_done(result, error)
+def deal(rows: int, loads: list[int]) -> list[int]:
+    """How many of ``rows`` new rows each lane gets, least loaded first: water poured into vessels of these levels."""
+    filled = len(loads)
+    while filled > 1 and loads[filled - 1] * filled >= rows + sum(loads[:filled]):
+        filled -= 1
+    level, rest = divmod(rows + sum(loads[:filled]), filled)
+    return [level + (i < rest) - load if i < filled else 0 for i, load in enumerate(loads)]

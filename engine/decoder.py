@@ -6,9 +6,11 @@ a few rows at a time, so a request of a thousand rows does not hold up one of a 
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -33,7 +35,10 @@ class Sample:
 
 @dataclass(eq=False)
 class SampleJob:
-    """``samples[p * n + s]`` is sample s of prompt p. ``on_done`` is called once, on the compute thread."""
+    """``samples[p * n + s]`` is sample s of prompt p. Its rows are decoded in parts, each by one lane.
+
+    ``on_done`` is called once, on the lane whose part ended last, with the first error of any part.
+    """
 
     version: str
     prompts: list[np.ndarray]
@@ -45,22 +50,53 @@ class SampleJob:
     stops: Stops
     seed: int
     on_done: Callable[[SampleJob, Exception | None], None]
-    samples: list[Sample | None] = field(default_factory=list)
-    left: int = 0
-    admitted: int = 0
-    prompts_computed: int = 0
+    samples: list[Sample | None] = field(init=False)
+    parts: list[Part] = field(init=False, default_factory=list)
+    prompts_computed: set[int] = field(init=False, default_factory=set)
+    _parts_left: int = field(init=False, default=0)
+    _error: Exception | None = field(init=False, default=None)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.samples = [None] * (len(self.prompts) * self.n)
+
+    def split(self, sizes: list[int]) -> list[Part]:
+        """Parts of contiguous rows, so that the samples of a prompt stay together where they can."""
+        ends = list(accumulate(sizes))
+        self.parts = [Part(self, end - size, end) for size, end in zip(sizes, ends, strict=True)]
+        self._parts_left = len(self.parts)
+        return self.parts
+
+    def part_ended(self, error: Exception | None) -> None:
+        with self._lock:
+            self._parts_left -= 1
+            self._error = self._error or error
+            last = self._parts_left == 0
+        if last:
+            self.on_done(self, self._error)
+
+    def prompt_tokens(self) -> int:
+        """Of the prompts computed so far, each counted once whatever n is and however many lanes computed it."""
+        return sum(len(self.prompts[prompt]) for prompt in self.prompts_computed)
+
+    def completion_tokens(self) -> int:
+        abandoned = sum(part.abandoned_tokens for part in self.parts)
+        return abandoned + sum(len(sample.tokens) for sample in self.samples if sample is not None)
+
+
+@dataclass(eq=False)
+class Part:
+    """Rows ``admitted`` (the next one to start) to ``end`` of a job. Only one lane touches it."""
+
+    job: SampleJob
+    admitted: int
+    end: int
+    size: int = field(init=False)
+    left: int = field(init=False)
     abandoned_tokens: int = 0
 
     def __post_init__(self) -> None:
-        self.left = len(self.prompts) * self.n
-        self.samples = [None] * self.left
-
-    def prompt_tokens(self) -> int:
-        """Of the prompts computed so far, each counted once whatever n is."""
-        return sum(len(prompt) for prompt in self.prompts[: self.prompts_computed])
-
-    def completion_tokens(self) -> int:
-        return self.abandoned_tokens + sum(len(sample.tokens) for sample in self.samples if sample is not None)
+        self.size = self.left = self.end - self.admitted
 
 
 @dataclass
@@ -68,7 +104,6 @@ class DecoderCounters:
     tokens: int = 0
     steps: int = 0
     prompt_tokens: int = 0
-    seconds: float = 0.0
 
 
 class Batch:
@@ -76,9 +111,9 @@ class Batch:
 
     def __init__(self, architecture: Architecture, parameters: Parameters, vocabulary: Vocabulary, slots: int, memory):
         self.cache = architecture.new_cache(parameters.weights, slots, memory)
-        self.waiting: deque[SampleJob] = deque()
+        self.waiting: deque[Part] = deque()
         self._vocabulary, self._slots = vocabulary, slots
-        self._owner: list[tuple[SampleJob, int]] = []
+        self._owner: list[tuple[Part, int]] = []
         self._logits: torch.Tensor | None = None
         self._stop_index: dict[Stops, int] = {}
         self._stop_tables = np.zeros((0, vocabulary.size), np.uint8)
@@ -103,10 +138,10 @@ class Batch:
     def busy(self) -> bool:
         return bool(self.rows or self.waiting)
 
-    def jobs(self) -> set[SampleJob]:
-        return {job for job, _ in self._owner} | set(self.waiting)
+    def parts(self) -> set[Part]:
+        return {part for part, _ in self._owner} | set(self.waiting)
 
-    def step(self, counters: DecoderCounters) -> list[SampleJob]:
+    def step(self, counters: DecoderCounters) -> list[Part]:
         """Admits, draws one token for every row, lets finished rows go, computes the next logits."""
         if self.waiting and self.cache.can_admit():
             self._admit(counters)
@@ -132,12 +167,12 @@ class Batch:
         self._logits = self.cache.forward(drawn) if self.rows else None
         return finished
 
-    def cancel(self, job: SampleJob) -> None:
-        if job in self.waiting:
-            self.waiting.remove(job)
-        leaving = np.array([owner is job for owner, _ in self._owner], bool)
+    def cancel(self, part: Part) -> None:
+        if part in self.waiting:
+            self.waiting.remove(part)
+        leaving = np.array([owner is part for owner, _ in self._owner], bool)
         if leaving.any():
-            job.abandoned_tokens += int(self._count[: self.rows][leaving].sum())
+            part.abandoned_tokens += int(self._count[: self.rows][leaving].sum())
             kept = torch.from_numpy(self._drop(leaving))
             self._logits = self._logits[kept] if self.rows else None
 
@@ -148,27 +183,28 @@ class Batch:
         if not self.rows:
             self._stop_index.clear()
         while self.waiting and row < self._slots:
-            job = self.waiting.popleft()
-            turn = min(ROWS_PER_TURN, self._slots - row, len(job.samples) - job.admitted)
+            part = self.waiting.popleft()
+            job = part.job
+            turn = min(ROWS_PER_TURN, self._slots - row, part.end - part.admitted)
             while turn > 0:
-                prompt, sample = divmod(job.admitted, job.n)
+                prompt, sample = divmod(part.admitted, job.n)
                 count = min(turn, job.n - sample)
                 new = slice(row, row + count)
                 self._key[new] = noise_keys(job.seed, prompt, np.arange(sample, sample + count))
                 self._count[new], self._limit[new] = 0, job.max_tokens
                 self._temperature[new], self._top_p[new], self._top_k[new] = job.temperature, job.top_p, job.top_k
                 self._stop[new] = self._stop_row(job.stops)
-                self._owner += [(job, index) for index in range(job.admitted, job.admitted + count)]
+                self._owner += [(part, index) for index in range(part.admitted, part.admitted + count)]
                 prompts.append(job.prompts[prompt])
                 counts.append(count)
-                if prompt >= job.prompts_computed:
-                    job.prompts_computed = prompt + 1
+                if prompt not in job.prompts_computed:
+                    job.prompts_computed.add(prompt)
                     counters.prompt_tokens += len(job.prompts[prompt])
-                job.admitted += count
+                part.admitted += count
                 row += count
                 turn -= count
-            if job.admitted < len(job.samples):
-                self.waiting.append(job)
+            if part.admitted < part.end:
+                self.waiting.append(part)
         logits = self.cache.admit(prompts, counts)
         self._logits = logits if self._logits is None else torch.cat((self._logits, logits))
 
@@ -180,24 +216,24 @@ class Batch:
         return self._stop_index[stops]
 
     def _matched(self, row: int) -> str | None:
-        job, _ = self._owner[row]
-        return self._vocabulary.matched_string(self._tokens[row, : self._count[row]].tolist(), job.stops)
+        part, _ = self._owner[row]
+        return self._vocabulary.matched_string(self._tokens[row, : self._count[row]].tolist(), part.job.stops)
 
-    def _finish(self, rows: np.ndarray, verdict: np.ndarray) -> list[SampleJob]:
+    def _finish(self, rows: np.ndarray, verdict: np.ndarray) -> list[Part]:
         finished = []
         for row in rows.tolist():
-            job, index = self._owner[row]
+            part, index = self._owner[row]
             tokens = self._tokens[row, : self._count[row]].copy()
             last = int(tokens[-1])
             stopped = verdict[row] == ENDS
             reason: str | int | None = None
             if stopped and last not in self._vocabulary.eos:
-                reason = last if last in job.stops.tokens else self._matched(row)
+                reason = last if last in part.job.stops.tokens else self._matched(row)
             logprobs = self._logprobs[row, : len(tokens)].copy()
-            job.samples[index] = Sample(tokens, logprobs, "stop" if stopped else "length", reason)
-            job.left -= 1
-            if job.left == 0:
-                finished.append(job)
+            part.job.samples[index] = Sample(tokens, logprobs, "stop" if stopped else "length", reason)
+            part.left -= 1
+            if part.left == 0:
+                finished.append(part)
         return finished
 
     def _drop(self, leaving: np.ndarray) -> np.ndarray:
@@ -217,7 +253,7 @@ class Batch:
 
 
 class Decoder:
-    """Owned by the compute thread. ``load`` gives a policy version by name; it raises `ApiError` for an unknown one."""
+    """The batches of one lane. ``load`` gives a policy version by name; it raises `ApiError` for an unknown one."""
 
     def __init__(
         self, architecture: Architecture, vocabulary: Vocabulary, slots: int, load: Callable[[str], Parameters]
@@ -226,21 +262,23 @@ class Decoder:
         self._batches: OrderedDict[str, Batch] = OrderedDict()
         self._memory: list[torch.Tensor] = []
         self.counters = DecoderCounters()
+        self.rows_ended = 0
 
-    def submit(self, job: SampleJob) -> None:
+    def submit(self, part: Part) -> None:
+        version = part.job.version
         try:
-            batch = self._batches.get(job.version) or self._new_batch(job.version)
+            batch = self._batches.get(version) or self._new_batch(version)
         except Exception as error:
-            job.on_done(job, error)
+            self._end(part, error)
             return
-        batch.waiting.append(job)
+        batch.waiting.append(part)
 
     def cancel(self, job: SampleJob) -> None:
-        """Stops a job nobody waits for. Unless it had ended, ``on_done`` is called with what was computed so far."""
-        if job.left and (batch := self._batches.get(job.version)) and job in batch.jobs():
-            batch.cancel(job)
-            job.left = 0
-            job.on_done(job, None)
+        """Stops what is left here of a job that nobody waits for."""
+        batch = self._batches.get(job.version)
+        for part in [part for part in batch.parts() if part.job is job] if batch else []:
+            batch.cancel(part)
+            self._end(part, None)
 
     def busy(self) -> bool:
         return any(batch.busy() for batch in self._batches.values())
@@ -260,11 +298,16 @@ class Decoder:
             finished = batch.step(self.counters)
         except Exception as error:
             del self._batches[name]
-            for job in batch.jobs():
-                job.on_done(job, error)
+            for part in batch.parts():
+                self._end(part, error)
             return
-        for job in finished:
-            job.on_done(job, None)
+        for part in finished:
+            self._end(part, None)
+
+    def _end(self, part: Part, error: Exception | None) -> None:
+        part.left = 0
+        self.rows_ended += part.size
+        part.job.part_ended(error)
 
     def _new_batch(self, version: str) -> Batch:
         parameters = self._load(version)

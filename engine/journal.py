@@ -66,7 +66,6 @@ class Journal:
             "calls": last - first + len(recent),
             "prompt_tokens": prompt_tokens,
             "completion_tokens": completion_tokens,
-            "tokens": prompt_tokens + completion_tokens,
         }
 
     def close(self) -> None:

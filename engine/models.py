@@ -1,19 +1,20 @@
 """The models the engine holds: the base, live models in training, and published sampler versions.
 
-Owned by the compute thread. Sampler versions are immutable; they are read from disk when first asked for, and a few of
-them stay in memory.
+Sampler versions are immutable, and any lane may ask for one. They are read from disk when first asked for, and a few of
+them stay in memory. Live models belong to the training job whose turn it is.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from .checkpoints import CheckpointRef, CheckpointStore
 from .errors import model_not_loaded, unknown_version
 from .policy import Architecture, Parameters, load_weights
-from .trainer import Adam, Datum, Loss, TrainState
+from .trainer import Adam, Datum, Loss, Outcome, Piece, TrainState
 
 VERSIONS_IN_MEMORY = 8
 LIVE_MODELS = 16
@@ -25,6 +26,7 @@ class Models:
         self._base = base
         self._live: OrderedDict[str, TrainState] = OrderedDict()
         self._versions: OrderedDict[str, Parameters] = OrderedDict()
+        self._lock = threading.Lock()
 
     # Sampling
 
@@ -32,21 +34,23 @@ class Models:
         """Parameters of the base or of a sampler checkpoint. @throws ApiError 404 that lists what exists."""
         if name == self.base_name:
             return self._base
-        if name not in self._versions:
-            known = [self.base_name, *(str(ref) for ref, _ in self.store.list("sampler_weights"))]
-            if name not in known:
-                raise unknown_version(name, known)
-            folder = self.store.folder(CheckpointRef.parse(name, "model"))
-            self._keep_version(name, load_weights(self.architecture, folder))
-        self._versions.move_to_end(name)
-        return self._versions[name]
+        with self._lock:
+            if name not in self._versions:
+                known = [self.base_name, *(str(ref) for ref, _ in self.store.list("sampler_weights"))]
+                if name not in known:
+                    raise unknown_version(name, known)
+                folder = self.store.folder(CheckpointRef.parse(name, "model"))
+                self._keep_version(name, load_weights(self.architecture, folder))
+            self._versions.move_to_end(name)
+            return self._versions[name]
 
     def _keep_version(self, name: str, parameters: Parameters) -> None:
+        """Called with the lock held."""
         self._versions[name] = parameters
         while len(self._versions) > VERSIONS_IN_MEMORY:
             self._versions.popitem(last=False)
 
-    # Training. Each of these runs in the order of the model's sequence numbers; those with a `yield` let others run.
+    # Training. Each of these runs in the order of the model's sequence numbers, one at a time.
 
     def create(self, model_id: str) -> dict[str, Any]:
         self._live[model_id] = TrainState(self.architecture, self._base.copy())
@@ -72,7 +76,9 @@ class Models:
             state.steps = meta["optimizer_steps"]
         return {"path": str(ref), "model_id": model_id}
 
-    def forward_backward(self, model_id: str, data: list[Datum], loss: Loss, backward: bool) -> Iterator[None]:
+    def forward_backward(
+        self, model_id: str, data: list[Datum], loss: Loss, backward: bool
+    ) -> Generator[list[Piece], list[Outcome], dict[str, Any]]:
         state = self._state(model_id)
         total, logprobs = yield from state.forward_backward(data, loss, backward)
         outputs = [{"logprobs": {"data": lp, "dtype": "float32", "shape": [len(lp)]}} for lp in logprobs]
@@ -94,7 +100,8 @@ class Models:
         meta = {"base_model": self.base_name, "optimizer_steps": state.steps, "is_lora": False}
         self.store.save(ref, weights, optimizer, meta, ttl_seconds, overwrite)
         if sampler:
-            self._keep_version(str(ref), state.parameters.copy())
+            with self._lock:
+                self._keep_version(str(ref), state.parameters.copy())
         return {"path": str(ref)}
 
     def _state(self, model_id: str) -> TrainState:

@@ -30,18 +30,18 @@ def create_app(service: Service) -> FastAPI:
 
     @app.get("/astroflow/stats")
     async def stats() -> Response:
-        decoder, counters = service.compute.decoder, service.compute.decoder.counters
+        compute, counters = service.compute, service.compute.counters()
         return answer(
             {
                 "tokens_generated": counters.tokens,
                 "prompt_tokens_computed": counters.prompt_tokens,
                 "decode_steps": counters.steps,
                 "mean_batch": counters.tokens / counters.steps if counters.steps else 0.0,
-                "decode_seconds": service.compute.seconds["decode"],
-                "train_seconds": service.compute.seconds["train"],
-                "running": decoder.running(),
-                "queue_length": decoder.waiting(),
-                "training_queue_length": service.compute.training_jobs(),
+                "decode_seconds": compute.seconds("decode"),
+                "train_seconds": compute.seconds("train"),
+                "running": compute.running(),
+                "queue_length": compute.waiting(),
+                "training_queue_length": compute.training_jobs(),
             }
         )
 

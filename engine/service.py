@@ -13,13 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .checkpoints import CheckpointStore
-from .compute import Compute, TrainJob
+from .compute import Compute
 from .decoder import SampleJob
 from .errors import ApiError, FieldError
 from .fields import Fields, parse_body
 from .futures import Futures
 from .journal import Entry, Journal
 from .models import Models
+from .training_queue import TrainJob
 from .vocabulary import Stops, Vocabulary
 
 MAX_BODY_BYTES = 64 * 1024 * 1024

@@ -6,7 +6,8 @@ protocol: ``ids = full[:-1]``, ``targets = full[1:]``, and every other array is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .errors import ApiError
-from .policy import Architecture, Parameters, views
+from .policy import Architecture, Parameters
 
 # Small enough that activations stay in the processor's cache, and that a waiting decode step waits some 50 ms at most.
 MICRO_BATCH_TOKENS = 1024
@@ -38,6 +39,11 @@ class Loss:
     name: str
     clip_low: float = 0.8
     clip_high: float = 1.2
+
+
+# What a micro-batch gives: its loss, and the log-probabilities of each of its sequences.
+Outcome = tuple[float, list[np.ndarray]]
+Piece = Callable[[], Outcome]
 
 
 @dataclass(frozen=True)
@@ -67,26 +73,35 @@ class TrainState:
         flat = self.parameters.flat
         self.gradient, self.moment1, self.moment2 = (torch.zeros_like(flat) for _ in range(3))
         self._leaves = {name: w.detach().requires_grad_() for name, w in self.parameters.weights.items()}
-        shapes = {name: w.shape for name, w in self._leaves.items()}
-        # Gradients are views of one vector, which autograd adds into in place.
-        for leaf, gradient in zip(self._leaves.values(), views(self.gradient, shapes).values(), strict=True):
-            leaf.grad = gradient
 
-    def forward_backward(self, data: list[Datum], loss: Loss, backward: bool = True) -> Iterator[None]:
-        """Yields between micro-batches so that sampling can run; returns (loss sum, log-probabilities per datum).
+    def forward_backward(
+        self, data: list[Datum], loss: Loss, backward: bool = True
+    ) -> Generator[list[Piece], list[Outcome], tuple[float, list[np.ndarray]]]:
+        """Yields its micro-batches, which may run at the same time in any order, and wants their outcomes sent back.
 
-        A failure drops the whole accumulated gradient and makes the next `step` fail, because a client may have sent
-        that step before it could know.
+        Returns (loss sum, log-probabilities per datum). A failure drops the whole accumulated gradient and makes the
+        next `step` fail, because a client may have sent that step before it could know.
         """
+        chunks = micro_batches(data)
+        gradient = OrderedSum(self.gradient)
+
+        def piece(order: int, chunk: list[int]) -> Piece:
+            def run() -> Outcome:
+                value, parts, part_gradient = self._micro_batch([data[i] for i in chunk], loss, backward)
+                if part_gradient is not None:
+                    gradient.add(order, part_gradient)
+                return value, parts
+
+            return run
+
         try:
+            outcomes = yield [piece(order, chunk) for order, chunk in enumerate(chunks)]
             total = 0.0
             logprobs: list[np.ndarray] = [np.zeros(0, np.float32)] * len(data)
-            for chunk in micro_batches(data):
-                value, parts = self._micro_batch([data[i] for i in chunk], loss, backward)
+            for chunk, (value, parts) in zip(chunks, outcomes, strict=True):
                 total += value
                 for index, part in zip(chunk, parts, strict=True):
                     logprobs[index] = part
-                yield
             if not np.isfinite(total) or not torch.isfinite(self.gradient).all():
                 raise ApiError(
                     400, f"the loss or its gradient is not finite (loss:sum is {total}); no gradient was kept"
@@ -121,16 +136,35 @@ class TrainState:
         self.has_gradient = False
         return {"grad_norm:mean": norm, "optimizer_steps:max": float(self.steps)}
 
-    def _micro_batch(self, data: list[Datum], loss: Loss, backward: bool) -> tuple[float, list[np.ndarray]]:
+    def _micro_batch(
+        self, data: list[Datum], loss: Loss, backward: bool
+    ) -> tuple[float, list[np.ndarray], Tensor | None]:
         real = _padded([np.ones(len(d.ids), bool) for d in data])
         ids, targets = _padded([d.ids for d in data]), _padded([d.targets for d in data])
         with torch.set_grad_enabled(backward):
             logprobs = self.architecture.target_logprobs(self._leaves, ids, targets, real)
             value = loss_sum(loss, logprobs, data)
+        gradient = None
         if backward:
-            value.backward()
+            parts = torch.autograd.grad(value, list(self._leaves.values()), allow_unused=True, materialize_grads=True)
+            gradient = torch.cat([part.reshape(-1) for part in parts])
         lengths = np.cumsum([len(d.ids) for d in data])[:-1]
-        return float(value.detach()), np.split(logprobs.detach().numpy(), lengths)
+        return float(value.detach()), np.split(logprobs.detach().numpy(), lengths), gradient
+
+
+class OrderedSum:
+    """Adds vectors in their given order, whatever order they come in, so that rounding does not depend on the lanes."""
+
+    def __init__(self, total: Tensor):
+        self._total, self._next, self._early = total, 0, dict[int, Tensor]()
+        self._lock = threading.Lock()
+
+    def add(self, order: int, vector: Tensor) -> None:
+        with self._lock:
+            self._early[order] = vector
+            while (ready := self._early.pop(self._next, None)) is not None:
+                self._total.add_(ready)
+                self._next += 1
 
 
 def loss_sum(loss: Loss, logprobs: Tensor, data: list[Datum]) -> Tensor:

@@ -14,11 +14,11 @@ from typing import Any
 
 import orjson
 
-from .compute import TrainJob
 from .errors import ApiError, model_not_loaded
 from .futures import Future
 from .models import Models
 from .service import Service, train
+from .training_queue import TrainJob
 
 
 @dataclass

@@ -5,6 +5,8 @@ Decoding is a left-padded static batch: new sequences join only when it is empty
 
 from __future__ import annotations
 
+import copy
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +27,20 @@ class TransformersArchitecture:
     """Stateless, like every architecture: the module's own parameters are replaced at each call."""
 
     def __init__(self, module: torch.nn.Module):
-        self.module = module.float().eval()
+        self._module, self._of_thread = module.float().eval(), threading.local()
         self.name = module.config.model_type
         self.vocabulary_size = module.config.vocab_size
         self.max_positions = module.config.max_position_embeddings
         # In order, which optimiser checkpoints rely on; a tied head is named once.
         self._names = [name for name, _ in module.named_parameters()]
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The calling thread's own: `functional_call` puts the weights into the module for as long as it runs."""
+        if not hasattr(self._of_thread, "module"):
+            shared = {id(p): p for p in self._module.parameters()}
+            self._of_thread.module = copy.deepcopy(self._module, shared)
+        return self._of_thread.module
 
     def weights_from(self, state: Weights) -> Weights:
         return {name: state[name].detach().float() for name in self._names}

@@ -109,7 +109,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def service(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
     data = tmp_path_factory.mktemp("data")
-    arguments = ["--model", str(model_folder), "--data", str(data), "--threads", "1", "--slots", "64"]
+    arguments = ["--model", str(model_folder), "--data", str(data), "--threads", "2", "--slots", "64"]
     return build_service(parse_arguments(arguments))
 
 
