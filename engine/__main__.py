@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import fcntl
 import ipaddress
 import json
@@ -27,6 +28,8 @@ GRACE_SECONDS = 3
 # Every lane asks for the interpreter between any two torch operations; with Python's default of 5 ms, one busy HTTP
 # request could stretch a 4 ms decode step to twice its length.
 SWITCH_INTERVAL_SECONDS = 2e-4
+# Names and numbers of malloc.h.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -107,6 +110,20 @@ def follow_parent(pid: int) -> None:
     threading.Thread(target=watch, name="follow-parent", daemon=True).start()
 
 
+def keep_freed_memory() -> None:
+    """Tells glibc to keep what was freed for the next allocation; elsewhere it does nothing.
+
+    By default the tensors of a step are given back to the system and fetched again, which stops all threads of the
+    process each time: two lanes trained no faster than one, and twice as fast with this.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    for parameter, value in ((M_MMAP_THRESHOLD, 32 << 20), (M_TRIM_THRESHOLD, 1 << 30), (M_TOP_PAD, 64 << 20)):
+        mallopt(parameter, value)
+
+
 def main() -> None:
     arguments = parse_arguments()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
@@ -115,6 +132,7 @@ def main() -> None:
     # Before torch is imported, which reads these once. The lanes are the threads: see lane.py.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    keep_freed_memory()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     arguments.data.mkdir(parents=True, exist_ok=True)

@@ -14,15 +14,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .llama import LlamaShape, Rotary, Weights, finish_layer, forward, head, project
+from .llama import LlamaShape, Rotary, Weights, decode, forward, head
+from .scripted import scripted
 
 FIRST_ROWS = 32
 FIRST_WIDTH = 128
 PREFILL_TOKENS = 8192
 REMEMBERED_PREFIXES = 128
+
+_decode = scripted(decode)
 
 
 @dataclass
@@ -71,29 +73,13 @@ class LlamaCache:
         shape, rows, weights = self.shape, self.rows, self.weights
         if self._end == self._kv.shape[4]:
             self._make_room()
-        end, start = self._end, self._start[:rows]
-        first = int(start.min())
-        positions = torch.from_numpy(end - start)
-        cos, sin = self.rotary.cos[positions], self.rotary.sin[positions]
-        # Added to the scores [rows, 1, 1, window]: columns before a row's own start do not count.
-        before = np.where(np.arange(first, end + 1) < start[:, None], np.float32(-np.inf), np.float32(0))
-        mask = torch.from_numpy(before)[:, None, None]
-        scale = shape.head_size**-0.5
-        x = F.embedding(tokens, weights["embed"])
-        for layer in range(shape.layers):
-            q, k, v = project(x, weights, layer, shape, cos, sin)
-            keys, values = self._kv[layer, :, :rows]
-            keys[:, :, end], values[:, :, end] = k, v
-            keys, values = (t[:, :, first : end + 1].flatten(0, 1) for t in (keys, values))
-            # Two batched products beat fused attention for single queries. The queries that share a key-value head
-            # stand in for a sequence of queries, so nothing of the cache is copied.
-            grouped = q.reshape(rows * shape.kv_heads, -1, shape.head_size)
-            scores = torch.bmm(grouped, keys.transpose(1, 2)).unflatten(0, (rows, shape.kv_heads))
-            shares = torch.softmax(torch.add(mask, scores, alpha=scale), -1)
-            attended = torch.bmm(shares.flatten(0, 1), values)
-            x = finish_layer(x, attended.view(rows, -1), weights, layer, shape)
+        start = self._start[:rows]
+        logits = _decode(
+            tokens, weights, shape, self.rotary.cos, self.rotary.sin, self._kv[:, :, :rows], torch.from_numpy(start),
+            int(start.min()), self._end,
+        )  # fmt: skip
         self._end += 1
-        return head(x, weights, shape)
+        return logits
 
     def remove(self, holes: np.ndarray, fillers: np.ndarray, rows: int) -> None:
         """Keeps ``rows`` rows: row ``fillers[i]`` moves to ``holes[i]``; whatever stands behind is forgotten."""

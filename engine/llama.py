@@ -6,8 +6,7 @@ Small models spend their time in per-operation overhead and in reading the cache
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +15,7 @@ from torch import Tensor
 Weights = dict[str, Tensor]
 
 
-@dataclass(frozen=True)
-class LlamaShape:
+class LlamaShape(NamedTuple):
     vocabulary: int
     hidden: int
     mlp: int
@@ -107,10 +105,12 @@ class Rotary:
         self.sin = torch.cat([-angles.sin(), angles.sin()], -1)[:, None]
 
 
-def project(x: Tensor, weights: Weights, layer: int, shape: LlamaShape, cos: Tensor, sin: Tensor):
+def project(
+    x: Tensor, weights: Weights, layer: int, shape: LlamaShape, cos: Tensor, sin: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """x [..., hidden] -> rotated q [..., heads, d], rotated k and v [..., kv_heads, d]."""
-    normed = F.rms_norm(x, (shape.hidden,), weights[f"{layer}.norm1"], shape.eps)
-    qkv = F.linear(normed, weights[f"{layer}.qkv"]).unflatten(-1, (-1, shape.head_size))
+    normed = F.rms_norm(x, [shape.hidden], weights[f"{layer}.norm1"], shape.eps)
+    qkv = F.linear(normed, weights[f"{layer}.qkv"]).unflatten(-1, [-1, shape.head_size])
     turned, v = qkv.split([shape.heads + shape.kv_heads, shape.kv_heads], -2)
     half = shape.head_size // 2
     swapped = torch.cat((turned[..., half:], turned[..., :half]), -1)
@@ -121,15 +121,45 @@ def project(x: Tensor, weights: Weights, layer: int, shape: LlamaShape, cos: Ten
 def finish_layer(x: Tensor, attended: Tensor, weights: Weights, layer: int, shape: LlamaShape) -> Tensor:
     """Output projection and MLP, both residual. ``attended`` is [..., heads * d]."""
     x = x + F.linear(attended, weights[f"{layer}.out"])
-    normed = F.rms_norm(x, (shape.hidden,), weights[f"{layer}.norm2"], shape.eps)
+    normed = F.rms_norm(x, [shape.hidden], weights[f"{layer}.norm2"], shape.eps)
     gate, up = F.linear(normed, weights[f"{layer}.gate_up"]).chunk(2, -1)
     return x + F.linear(F.silu(gate) * up, weights[f"{layer}.down"])
 
 
 def head(x: Tensor, weights: Weights, shape: LlamaShape) -> Tensor:
-    return F.linear(
-        F.rms_norm(x, (shape.hidden,), weights["norm"], shape.eps), weights["embed" if shape.tied else "head"]
-    )
+    normed = F.rms_norm(x, [shape.hidden], weights["norm"], shape.eps)
+    return F.linear(normed, weights["embed" if shape.tied else "head"])
+
+
+def decode(
+    tokens: Tensor, weights: Weights, shape: LlamaShape, cos: Tensor, sin: Tensor, kv: Tensor, start: Tensor,
+    first: int, end: int,
+) -> Tensor:  # fmt: skip
+    """One token more for every sequence: tokens [rows] -> logits [rows, V].
+
+    Keys and values are written to column ``end`` of kv [layers, 2, rows, kv_heads, columns, d]; sequence i began in
+    column ``start[i]``, the earliest of all in ``first``.
+    """
+    rows = tokens.shape[0]
+    cos, sin = cos[end - start], sin[end - start]
+    # Added to the scores [rows, 1, 1, window]: columns before a row's own start do not count.
+    before = torch.arange(first, end + 1) < start[:, None]
+    mask = torch.zeros(before.shape).masked_fill_(before, -float("inf"))[:, None, None]
+    scale = shape.head_size**-0.5
+    x = F.embedding(tokens, weights["embed"])
+    for layer in range(shape.layers):
+        q, k, v = project(x, weights, layer, shape, cos, sin)
+        kv[layer, 0, :, :, end].copy_(k)
+        kv[layer, 1, :, :, end].copy_(v)
+        keys, values = kv[layer, :, :, :, first : end + 1].flatten(1, 2).unbind(0)
+        # Two batched products beat fused attention for single queries. The queries that share a key-value head stand
+        # in for a sequence of queries, so nothing of the cache is copied.
+        grouped = q.reshape(rows * shape.kv_heads, -1, shape.head_size)
+        scores = torch.bmm(grouped, keys.transpose(1, 2)).unflatten(0, [rows, shape.kv_heads])
+        shares = torch.softmax(torch.add(mask, scores, alpha=scale), -1)
+        attended = torch.bmm(shares.flatten(0, 1), values)
+        x = finish_layer(x, attended.view(rows, -1), weights, layer, shape)
+    return head(x, weights, shape)
 
 
 def forward(ids: Tensor, weights: Weights, shape: LlamaShape, rotary: Rotary, kv: Tensor | None = None) -> Tensor:

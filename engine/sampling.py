@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .scripted import scripted
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_A = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_B = np.uint64(0x94D049BB133111EB)
@@ -45,25 +47,38 @@ def draw(
     The log-probabilities are the policy's own: log-softmax of the raw logits, whatever temperature and filters chose
     the token. Temperature 0 takes the most likely token. ``top_k`` <= 0 and ``top_p`` 1 switch the filters off.
     """
+    filtered = np.flatnonzero((top_p < 1) | (top_k > 0))
+    if not filtered.size and (temperature == 1).all():
+        return _draw_plainly(logits, torch.from_numpy(u))
     logprobs = torch.log_softmax(logits, -1)
     greedy = temperature == 0
-    if (temperature == 1).all():
-        probs = logprobs.exp()
-    else:
-        probs = torch.softmax(
-            logits / torch.from_numpy(np.where(greedy, 1.0, temperature).astype(np.float32))[:, None], -1
-        )
-    filtered = np.flatnonzero((top_p < 1) | (top_k > 0))
+    divisor = np.where(greedy, 1.0, temperature).astype(np.float32)
+    probs = torch.softmax(logits / torch.from_numpy(divisor)[:, None], -1)
     if filtered.size:
         rows = torch.from_numpy(filtered)
         probs[rows] = _filter(probs[rows], torch.from_numpy(top_p[filtered]), torch.from_numpy(top_k[filtered]))
-    cumulative = probs.cumsum(-1, dtype=torch.float64)
-    target = torch.from_numpy(u)[:, None] * cumulative[:, -1:]
-    # The first token whose cumulative probability exceeds the target: never one of probability zero.
-    tokens = torch.searchsorted(cumulative, target, right=True).clamp_(max=logits.shape[1] - 1)
+    tokens = invert(probs, torch.from_numpy(u))
     if greedy.any():
         tokens = torch.where(torch.from_numpy(greedy)[:, None], logits.argmax(-1, keepdim=True), tokens)
     return tokens[:, 0], logprobs.gather(-1, tokens)[:, 0]
+
+
+def invert(probs: Tensor, u: Tensor) -> Tensor:
+    """Tokens [B, 1] by inversion of the cumulative distribution at ``u`` [B]."""
+    cumulative = probs.cumsum(-1, dtype=torch.float64)
+    target = u[:, None] * cumulative[:, -1:]
+    # The first token whose cumulative probability exceeds the target: never one of probability zero.
+    return torch.searchsorted(cumulative, target, right=True).clamp_(max=probs.shape[1] - 1)
+
+
+def draw_plainly(logits: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """`draw` at temperature 1 without filters."""
+    logprobs = torch.log_softmax(logits, -1)
+    tokens = invert(logprobs.exp(), u)
+    return tokens[:, 0], logprobs.gather(-1, tokens)[:, 0]
+
+
+_draw_plainly = scripted(draw_plainly)
 
 
 def _filter(probs: Tensor, top_p: Tensor, top_k: Tensor) -> Tensor:
