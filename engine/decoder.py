@@ -273,6 +273,7 @@ class Decoder:
             return
         batch.waiting.append(part)
 
+    @torch.inference_mode()
     def cancel(self, job: SampleJob) -> None:
         """Stops what is left here of a job that nobody waits for."""
         batch = self._batches.get(job.version)
