@@ -98,12 +98,14 @@ async function work(client: Client, stack: Stack, options: Work): Promise<number
   started();
   try {
     const end = await follow(client, handle, display.update, signal);
+    display.finish();
     if (end === undefined) return stopped(display);
     display.print(await renderResult(end.result, home, process.stdout));
     return 0;
   } catch (error) {
     if (signal.aborted) return stopped(display);
     if (!(error instanceof WorkflowFailedError)) throw error;
+    display.finish();
     display.print(`\nThe run ${run} failed.\n${describeFailure(error)}`);
     display.print(`Logs are in ${relative(process.cwd(), home.logs) || '.'}`);
     return 1;

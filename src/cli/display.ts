@@ -6,6 +6,8 @@ export interface Display {
   update(progress: Progress): void;
   /** A line that stays. */
   print(text: string): void;
+  /** The progress stays as it stands; what is printed from now on follows it. */
+  finish(): void;
 }
 
 /** Without a terminal: a line at every change of a stage's state, and now and then for what is running. */
@@ -37,6 +39,10 @@ function terminalDisplay(out: NodeJS.WriteStream, now: () => number): Display {
       if (last === null) out.write(`${text}\n`);
       else draw(last, `${text}\n`);
     },
+    finish() {
+      last = null;
+      drawn = 0;
+    },
   };
 }
 
@@ -57,5 +63,6 @@ function logDisplay(out: NodeJS.WriteStream, now: () => number): Display {
       attention = progress.attention;
     },
     print: (text) => void out.write(`${text}\n`),
+    finish: () => {},
   };
 }

@@ -71,6 +71,7 @@ export async function followToEnd(client: Client, handle: WorkflowHandle, home: 
   const interrupt = onInterrupt(() => display.print('The run goes on without us.'));
   try {
     const end = await follow(client, handle, display.update, interrupt.signal);
+    display.finish();
     if (end !== undefined) display.print(await renderResult(end.result, home, process.stdout));
     return 0;
   } catch (error) {
