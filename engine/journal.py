@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class Journal:
         os.ftruncate(self._handle, whole)  # a line cut short by the death of the machine
 
     def append(self, entry: Entry) -> None:
-        os.write(self._handle, orjson.dumps(asdict(entry)) + b"\n")
+        os.write(self._handle, orjson.dumps(entry) + b"\n")
         self._tail.append((entry.call, entry.prompt_tokens, entry.completion_tokens))
         if len(self._tail) > MERGE_AFTER:
             self._merge()

@@ -61,7 +61,6 @@ def add_openai_routes(app: FastAPI, service: Service) -> None:
             raise unknown_version(name, list(models))
         return answer(models[name])
 
-    @app.post("/v1/completions")
     async def completions(request: Request) -> Response:
         caller = Caller.of(request)
         fields = Fields(await read_body(request))
@@ -96,6 +95,9 @@ def add_openai_routes(app: FastAPI, service: Service) -> None:
         if job is None:
             return Response(status_code=CLIENT_CLOSED_REQUEST)
         return answer(_body(service, job, keep_stop, return_ids, logprobs is not None))
+
+    # A plain route: the one that is called most does not need what FastAPI does around an endpoint.
+    app.add_route("/v1/completions", completions, methods=["POST"])
 
 
 def read_prompts(fields: Fields, service: Service) -> list[np.ndarray]:

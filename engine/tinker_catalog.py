@@ -35,7 +35,7 @@ def add_catalog_routes(app: FastAPI, service: Service) -> None:
     @app.get(f"{PREFIX}/healthz")
     async def healthz() -> Response:
         if not service.compute.is_alive():
-            raise ApiError(503, "the compute thread has ended: restart the engine")
+            raise ApiError(503, "a compute lane has ended: restart the engine")
         return answer({"status": "ok"})
 
     @app.get(f"{PREFIX}/get_server_capabilities")
