@@ -91,8 +91,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     broken,
     async startWork() {
       installRuntime(log('worker'));
+      // The engine first: a resumed run calls it as soon as there are workers, and they need its address.
+      const engineUrl = await runEngine(engineRestarts);
       workers = openWorkers({ target, home, env });
-      const [engineUrl, opened] = await Promise.all([runEngine(engineRestarts), workers]);
+      const opened = await workers;
       opened.running.catch(breakDown);
       return { engineUrl };
     },

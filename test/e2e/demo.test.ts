@@ -44,7 +44,7 @@ describe('astroflow demo with the smoke configuration', () => {
     const { code, output } = await demo(home);
     expect(output).toContain('Continuing the run smoke');
     expect(output).toMatch(/Temporal UI +http:\/\/127\.0\.0\.1:\d+/);
-    expect(code).toBe(0);
+    expect(code, output).toBe(0);
     const summary = await readSummary(home);
     expect(summary.scores.map((score) => score.checkpoint)).toEqual([
       'base',
@@ -62,7 +62,7 @@ describe('astroflow demo with the smoke configuration', () => {
   it('shows a finished run again without doing it again', async () => {
     const before = await readSummary(home);
     const { code, output } = await demo(home);
-    expect(code).toBe(0);
+    expect(code, output).toBe(0);
     expect(output).toContain('had finished');
     expect(await readSummary(home)).toEqual(before);
   });
