@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { startEngine } from '../src/cli/engine.ts';
 import { packageRoot, venvPython } from '../src/cli/paths.ts';
-import { getTask } from '../src/core/tasks/index.ts';
+import { countdown } from '../src/core/tasks/countdown.ts';
 import { tokenizerRenderer } from '../src/services/renderer/tokenizer.ts';
 import { openaiSampler } from '../src/services/sampler/openai.ts';
 import { timed } from './clock.ts';
@@ -67,11 +67,9 @@ function withoutEndOfText(from: string, to: string): string {
 /** Countdown problems as the search asks them. */
 function promptsOf(model: string, count: number): number[][] {
   const renderer = tokenizerRenderer(model);
-  const task = getTask('countdown');
-  const options = { numbers: 3, min: 1, max: 12, minTarget: 10, maxTarget: 99, operators: '+-*', largest: 199 };
-  return task
-    .generate({ split: 'train', count, seed: 1, options })
-    .map((problem) => renderer.prompt(task.prompt(problem)));
+  return countdown
+    .generate({ split: 'train', count, seed: 1 })
+    .map((problem) => renderer.prompt(countdown.prompt(problem)).tokens);
 }
 
 /** Tokens of one request per prompt, all at once. */
@@ -85,11 +83,12 @@ async function askEngine(baseUrl: string, prompts: number[][], maxTokens: number
           callId: `decode/${seed}/${index}`,
           attempt: 1,
           model: 'astroflow-countdown',
-          prompts: [prompt],
+          prompts: [{ tokens: prompt, text: '' }],
           n: 1,
           maxTokens,
           temperature: 1,
           stops: [],
+          keepStop: false,
           seed: seed * prompts.length + index,
           logprobs: false,
         },

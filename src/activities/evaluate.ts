@@ -46,11 +46,11 @@ export function createEvaluateActivities(deps: ActivityDeps) {
         const { plan, entry, checkpoint, benchmark, first } = input;
         const { params } = plan;
         const name = artifactNames.answers(plan.key, entry, benchmark.name, first);
-        const task = getTask(plan.task.name);
+        const task = getTask(plan.task);
         const { sampler, renderer } = deps.services(plan.policy);
         const problems = (await lines<Problem>(benchmark.problems)).slice(first, first + params.problemsPerChunk);
         const prompts = problems.map((problem) => renderer.prompt(task.prompt(problem)));
-        const promptTokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0);
+        const promptTokens = prompts.reduce((sum, { tokens }) => sum + tokens.length, 0);
         const earlier = await store.find(name);
         if (earlier !== null) return chunkResult(await store.getLines<AnswerRecord>(earlier), promptTokens);
 
@@ -67,7 +67,8 @@ export function createEvaluateActivities(deps: ActivityDeps) {
             n: params.samplesPerProblem,
             maxTokens: params.maxTokens,
             temperature: params.temperature,
-            stops: [],
+            stops: [...task.answerStops],
+            keepStop: false,
             seed,
             logprobs: false,
           },

@@ -29,7 +29,7 @@ export function createLinearizeActivities(deps: ActivityDeps) {
     linearizePage: (input: { plan: LinearizePlan; first: number }): Promise<{ rows: number }> =>
       attempt(async (at) => {
         const { plan, first } = input;
-        const task = getTask(plan.task.name);
+        const task = getTask(plan.task);
         const { renderer } = deps.services(plan.policy);
         const indexRef = await requireArtifact(store, artifactNames.searchIndex(plan.search, first), 'searchCorpus');
         const index = await store.getLines<IndexedTree>(indexRef);
@@ -112,7 +112,7 @@ function rowsOfTree(
     highValue: params.highValue,
   });
   if ('invalid' in planned) return planned;
-  const promptTokens = renderer.prompt(task.prompt(problem));
+  const { tokens: promptTokens } = renderer.prompt(task.prompt(problem));
   return {
     rows: planned.rows.map(({ arm, plan: linearization }) => {
       const { text } = renderTrace(linearization, tree, task, problem);

@@ -98,7 +98,7 @@ export function createReinforceActivities(deps: ActivityDeps) {
 
         const model = input.checkpoint.samplerModel;
         if (model === undefined) throw failure('MissingInput', `checkpoint ${input.checkpoint.id} is not published`);
-        const task = getTask(plan.task.name);
+        const task = getTask(plan.task);
         const { sampler, renderer } = deps.services(plan.policy);
         const all = await lines<Problem>(input.prompts);
         const problems = epochBatch(
@@ -120,7 +120,8 @@ export function createReinforceActivities(deps: ActivityDeps) {
             n: params.groupSize,
             maxTokens: params.maxTokens,
             temperature: params.temperature,
-            stops: [],
+            stops: [...task.answerStops],
+            keepStop: false,
             seed,
             logprobs: true,
           },
@@ -138,7 +139,7 @@ export function createReinforceActivities(deps: ActivityDeps) {
               family: task.family(problem),
               group,
               sample,
-              promptTokens: prompts[group] ?? [],
+              promptTokens: prompts[group]?.tokens ?? [],
               completionTokens: completion.tokens,
               samplerLogprobs: completion.logprobs ?? [],
               text: completion.text,
@@ -172,7 +173,7 @@ export function createReinforceActivities(deps: ActivityDeps) {
         const earlier = await store.find(name);
         if (earlier !== null) return { ...(await store.getJson<UpdateResult>(earlier)), live: null };
 
-        const task = getTask(plan.task.name);
+        const task = getTask(plan.task);
         const { trainer } = deps.services(plan.policy);
         const rollouts = await store.getLines<RolloutRecord>(input.rollouts);
         const batches = buildPolicyBatches(rollouts, params);

@@ -60,7 +60,7 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
         const plan = buildPlan(config, {
           run,
           config: await deps.store.putJson(artifactNames.config(run, sha256Hex(text)), resolved),
-          taskVersion: getTask(config.task.name).version,
+          taskVersion: getTask(config.task).version,
           rendererHash: renderer.hash,
           searchProblems,
           rlPrompts,
@@ -102,12 +102,11 @@ async function readProblems(
   config: RunConfig,
   problems: ConfigProblem[],
 ): Promise<Problem[]> {
-  const task = getTask(config.task.name);
+  const task = getTask(config.task);
   if ('split' in source) {
     try {
-      const { name: _name, ...options } = config.task;
       const seed = deriveSeed(config.seed, 'problems', path, source.split);
-      return task.generate({ split: source.split, count: source.count, seed, options });
+      return task.generate({ split: source.split, count: source.count, seed });
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       problems.push({ path, message: error.message });

@@ -6,7 +6,7 @@ import { deriveSeed } from '../core/seed.ts';
 import type { Task } from '../core/task.ts';
 import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import type { Services } from '../services/index.ts';
-import type { Completion } from '../services/sampler/sampler.ts';
+import type { Completion, Prompt } from '../services/sampler/sampler.ts';
 import type { Attempt } from './boundary.ts';
 import { searchCallPrefix } from './search-calls.ts';
 
@@ -41,7 +41,7 @@ export async function runRound(context: RoundContext, tree: SearchTree): Promise
 }
 
 /** Turns asks into as few calls as their stop strings allow, and remembers what they cost. */
-function createCalls({ search, slug, services, at }: RoundContext, round: number, prompt: number[]) {
+function createCalls({ search, task, slug, services, at }: RoundContext, round: number, prompt: Prompt) {
   const { params } = search;
   const ids: string[] = [];
   let usage: Usage = noUsage;
@@ -63,11 +63,12 @@ function createCalls({ search, slug, services, at }: RoundContext, round: number
             callId,
             attempt: at.number,
             model: search.policy.base,
-            prompts: members.map((i) => [...prompt, ...(asks[i]?.tokens ?? [])]),
+            prompts: members.map((i) => continued(prompt, asks[i] as ExpandAsk | RolloutAsk)),
             n,
             maxTokens: stops.length > 0 ? params.maxStepTokens : params.maxRolloutTokens,
             temperature: params.temperature,
-            stops,
+            stops: [...stops, ...task.answerStops],
+            keepStop: task.keepsStop,
             seed: deriveSeed(search.seed, search.key, slug, round, kind, members[0] ?? 0),
             logprobs,
           },
@@ -85,6 +86,10 @@ function createCalls({ search, slug, services, at }: RoundContext, round: number
     },
     made: () => ({ calls: ids, usage }),
   };
+}
+
+function continued(prompt: Prompt, ask: ExpandAsk | RolloutAsk): Prompt {
+  return { tokens: [...prompt.tokens, ...ask.tokens], text: prompt.text + ask.steps.join('') };
 }
 
 function stopsOf(ask: ExpandAsk | RolloutAsk): string[] {

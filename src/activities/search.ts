@@ -78,7 +78,7 @@ export function createSearchActivities(deps: ActivityDeps) {
           const tree = await deps.store.find(artifactNames.searchTree(input.search.key, slug));
           if (tree !== null) finished.push(input.first + offset);
         }
-        const task = getTask(input.search.task.name);
+        const task = getTask(input.search.task);
         const titles = page.map((problem) => titleOf(task, problem));
         return { first: input.first, slugs, titles, finished, total: problems.length };
       }),
@@ -90,7 +90,7 @@ export function createSearchActivities(deps: ActivityDeps) {
     searchRounds: (input: SearchProblemRef & { maxRounds: number }): Promise<SearchProgress> =>
       attempt(async (at) => {
         const { search } = input;
-        const task = getTask(search.task.name);
+        const task = getTask(search.task);
         const problem = problemAt(await lines<Problem>(search.problems), input.index);
         const slug = problemSlug(problem.id);
         const services = deps.services(search.policy);
@@ -155,8 +155,7 @@ export function createSearchActivities(deps: ActivityDeps) {
 }
 
 function titleOf(task: Task, problem: Problem): string {
-  const question = task.prompt(problem).findLast((message) => message.role === 'user')?.content ?? problem.id;
-  return question.trim().slice(0, 80);
+  return task.statement(problem).replace(/\s+/g, ' ').slice(0, 80);
 }
 
 async function storedRounds(deps: ActivityDeps, search: SearchPlan, slug: string): Promise<SearchRound[]> {

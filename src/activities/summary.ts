@@ -68,7 +68,7 @@ export function createSummaryActivity(deps: ActivityDeps) {
           run: plan.run,
           seed: plan.seed,
           evaluations: await evaluations(plan),
-          phrases: getTask(plan.search.task.name).phrases,
+          phrases: getTask(plan.search.task).phrases,
           bootstrapSamples: params.bootstrapSamples,
           tokenCaps: defaultTokenCaps(params.maxTokens),
           funnel: funnel ?? emptyFunnel,

@@ -23,13 +23,15 @@ export interface PlanInputs {
  */
 export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
   const { seed, salt, task, policy } = config;
+  // Without a trainer nothing is trained: the run ends in the base model's scores.
+  const trained = policy.trainer === null ? [] : config.arms;
   const identity = {
     task: { ...task, version: inputs.taskVersion },
     base: policy.base,
     revision: policy.revision,
     renderer: inputs.rendererHash,
-    services: [policy.sampler.kind, policy.trainer.kind],
-    loraRank: 'loraRank' in policy.trainer ? policy.trainer.loraRank : null,
+    services: [policy.sampler.kind, policy.trainer?.kind ?? null],
+    loraRank: policy.trainer !== null && 'loraRank' in policy.trainer ? policy.trainer.loraRank : null,
     seed,
     salt,
   };
@@ -96,7 +98,7 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
     schema: 'astroflow.plan/1',
     run: inputs.run,
     seed,
-    arms: armOrder(config, config.arms),
+    arms: armOrder(config, trained),
     config: inputs.config,
     search,
     linearize,
@@ -109,7 +111,7 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
     const { benchmarks: _benchmarks, concurrency: _c, bootstrapSamples: _b, ...protocol } = config.evaluate;
     const { benchmarks: _sources, ...params } = config.evaluate;
     const checkpoints: EvaluatePlan['checkpoints'] = [{ name: 'base', stage: null, stageKey: null }];
-    for (const arm of config.arms) {
+    for (const arm of trained) {
       checkpoints.push({ name: `${arm}-sft`, stage: 'sft', stageKey: sft[arm].key });
       if (config.rl[arm].iterations > 0) checkpoints.push({ name: `${arm}-rl`, stage: 'rl', stageKey: rl[arm].key });
     }

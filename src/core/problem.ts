@@ -27,3 +27,6 @@ export interface Verdict {
 
 /** A data row that the task cannot use. The reader adds file and line. */
 export class ProblemRowError extends Error {}
+
+/** A well-formed row whose reference answer cannot be checked: the problem is left out, listed and counted. */
+export class UnusableProblem extends Error {}

@@ -1,4 +1,6 @@
+import type { z } from 'zod';
 import type { Json, Message, Problem, Verdict } from './problem.ts';
+import type { Random } from './seed.ts';
 
 /** What a step looks like, in the words of Sec. 2.4 of the paper, for the template writer of traces. */
 export interface TracePhrases<P extends Problem = Problem> {
@@ -24,18 +26,28 @@ export interface Task<P extends Problem = Problem> {
   name: string;
   /** Raised whenever a change alters what the task produces: it is part of every content key. */
   version: number;
-  /** One parsed JSON Lines row into a problem. @throws ProblemRowError when the row cannot be used. */
+  /**
+   * One parsed JSON Lines row into a problem.
+   * @throws ProblemRowError when the row is wrong; UnusableProblem when it is well-formed but nothing can be checked
+   */
   parseRow(row: Json): P;
   /** Seeded problems of one split. @throws RangeError when the options ask for more problems than exist. */
   generate(options: GenerateOptions): P[];
   /** What makes two problems the same: splits are disjoint by it. Sorted numbers for Countdown. */
   family(problem: P): string;
+  /** The problem in words, without instructions or examples: what titles and the overlap check look at. */
+  statement(problem: P): string;
+  /** A last message of the assistant is the beginning of its answer, which sampling continues. */
   prompt(problem: P): Message[];
   /**
    * Stop strings for sampling the step after `steps`, or an empty list when the next step runs to the end of the
-   * answer (and so is terminal). The matched stop string belongs to the step.
+   * answer (and so is terminal).
    */
   stepStops(problem: P, steps: readonly string[]): string[];
+  /** Whether a matched stop string is the step's end; if not it is the next step's beginning, cut away and sampled anew. */
+  keepsStop: boolean;
+  /** Strings that end a whole answer and are no part of it: where a few-shot prompt's next problem would begin. */
+  answerStops: readonly string[];
   /** Splits a whole sampled solution into the steps that step-wise sampling would have produced. */
   splitSteps(problem: P, text: string): string[];
   isTerminal(problem: P, steps: readonly string[]): boolean;
@@ -49,12 +61,29 @@ export interface Task<P extends Problem = Problem> {
    */
   isSound(problem: P, steps: readonly string[]): boolean;
   phrases: TracePhrases<P>;
+  /**
+   * The rest of a text as a scripted model writes it, for runs without a model: well-formed, sometimes right. `text`
+   * starts with the prompt's and may hold steps already; null when it is not of this task.
+   *
+   * @param retries most times that the answer goes back after a wrong attempt
+   */
+  script(text: string, random: Random, retries: number): string | null;
+}
+
+/** A task as a configuration names it. `options` validates its section, `name` included, and writes defaults out. */
+export interface TaskDefinition<Options extends TaskOptions = TaskOptions> {
+  name: Options['name'];
+  options: z.ZodType<Options>;
+  create(options: Options): Task;
+}
+
+export interface TaskOptions {
+  name: string;
+  [option: string]: Json;
 }
 
 export interface GenerateOptions {
   split: string;
   count: number;
   seed: number;
-  /** The task's own options, already validated by its schema in the configuration. */
-  options: Json;
 }

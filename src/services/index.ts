@@ -1,4 +1,4 @@
-import type { PolicyConfig } from '../config/schema.ts';
+import type { PolicyConfig, RoleModelConfig } from '../config/schema.ts';
 import type { Renderer } from './renderer/renderer.ts';
 import { tokenizerRenderer } from './renderer/tokenizer.ts';
 import { openaiSampler } from './sampler/openai.ts';
@@ -6,6 +6,9 @@ import type { Sampler } from './sampler/sampler.ts';
 import { tinkerSampler } from './sampler/tinker.ts';
 import { scriptedSampler } from './scripted/sampler.ts';
 import { scriptedTrainer } from './scripted/trainer.ts';
+import { policyTextModel } from './text-model/policy.ts';
+import type { TextModel } from './text-model/text-model.ts';
+import { noTrainer } from './trainer/none.ts';
 import { tinkerTrainer } from './trainer/tinker.ts';
 import type { Trainer } from './trainer/trainer.ts';
 
@@ -13,6 +16,8 @@ export interface Services {
   sampler: Sampler;
   trainer: Trainer;
   renderer: Renderer;
+  /** The model that fills a role; `kind: 'policy'` is the policy's base. */
+  textModel(role: RoleModelConfig): TextModel;
 }
 
 /**
@@ -22,7 +27,13 @@ export interface Services {
  */
 export function createServices(policy: PolicyConfig, env: NodeJS.ProcessEnv): Services {
   const renderer = tokenizerRenderer(policy.tokenizer, policy.template);
-  return { renderer, sampler: createSampler(policy, env, renderer), trainer: createTrainer(policy, env, renderer) };
+  const sampler = createSampler(policy, env, renderer);
+  return {
+    renderer,
+    sampler,
+    trainer: createTrainer(policy, env, renderer),
+    textModel: (role) => createTextModel(role, policy, env, { sampler, renderer }),
+  };
 }
 
 /** Services by policy, made once per process: activities ask for them at every call. */
@@ -48,10 +59,27 @@ function createSampler({ sampler }: PolicyConfig, env: NodeJS.ProcessEnv, render
 }
 
 function createTrainer({ trainer }: PolicyConfig, env: NodeJS.ProcessEnv, renderer: Renderer): Trainer {
-  switch (trainer.kind) {
+  switch (trainer?.kind) {
+    case undefined:
+      return noTrainer;
     case 'tinker':
       return tinkerTrainer(trainer, env);
     case 'scripted':
       return scriptedTrainer({ renderer });
+  }
+}
+
+function createTextModel(
+  role: RoleModelConfig,
+  policy: PolicyConfig,
+  _env: NodeJS.ProcessEnv,
+  { sampler, renderer }: Pick<Services, 'sampler' | 'renderer'>,
+): TextModel {
+  switch (role.kind) {
+    case 'policy':
+      return policyTextModel(policy.base, sampler, renderer);
+    case 'openai-chat':
+    case 'scripted':
+      throw new RangeError(`no text model of kind ${role.kind}`);
   }
 }

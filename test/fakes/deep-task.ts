@@ -18,8 +18,11 @@ export const deepTask: Task<DeepProblem> = {
   parseRow: () => deepProblem(20),
   generate: ({ count }) => Array.from({ length: count }, (_, i) => deepProblem(i)),
   family: (problem) => problem.id,
+  statement: ({ data }) => `Add ${data.depth} digits to reach ${data.target}.`,
   prompt: ({ data }) => [{ role: 'user', content: `Add ${data.depth} digits to reach ${data.target}.` }],
   stepStops: ({ data }, steps) => (steps.length < data.depth - 1 ? ['\n\n'] : []),
+  keepsStop: true,
+  answerStops: [],
   splitSteps: (_problem, text) => text.split(/(?<=\n\n)/),
   isTerminal: ({ data }, steps) => steps.length >= data.depth,
   verify({ data }, text) {
@@ -34,6 +37,7 @@ export const deepTask: Task<DeepProblem> = {
     return final !== null && [...digits, final[1]].reduce((sum, digit) => sum + Number(digit), 0) === Number(final[2]);
   },
   phrases: astroPhrases,
+  script: () => null,
 };
 
 export function deepProblem(target: number, depth = 6): DeepProblem {

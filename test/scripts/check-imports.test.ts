@@ -5,6 +5,7 @@ describe('the import rule', () => {
   it.each([
     ['core/key.ts', './seed.ts', false],
     ['core/key.ts', '@noble/hashes/sha2.js', false],
+    ['core/tasks/countdown.ts', 'zod', false],
     ['workflows/stage.ts', '../core/progress.ts', false],
     ['workflows/stage.ts', '../activities/search.ts', true],
     ['workflows/stage.ts', '@temporalio/workflow', false],

@@ -48,11 +48,12 @@ describe('a tokenizer renderer', () => {
   });
 
   it('joins the contents of messages without a template', () => {
-    const ids = renderer.prompt([
+    const { tokens, text } = renderer.prompt([
       { role: 'user', content: 'Use 4 9 3 to make 39\n' },
       { role: 'assistant', content: '9*4=36' },
     ]);
-    expect(ids).toEqual([13, 27, 4, 32, 4, 26, 14, 62, 3, 32, 7, 27, 9, 59]);
+    expect(text).toBe('Use 4 9 3 to make 39\n9*4=36');
+    expect(tokens).toEqual([13, 27, 4, 32, 4, 26, 14, 62, 3, 32, 7, 27, 9, 59]);
   });
 
   it('leaves special tokens out of decoded text', () => {

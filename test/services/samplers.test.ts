@@ -13,13 +13,14 @@ const request: SampleRequest = {
   attempt: 2,
   model: 'tinker://run/sampler_weights/a',
   prompts: [
-    [13, 27],
-    [13, 28],
+    { tokens: [13, 27], text: 'Use 4' },
+    { tokens: [13, 28], text: 'Use 5' },
   ],
   n: 2,
   maxTokens: 8,
   temperature: 0.7,
   stops: ['\n'],
+  keepStop: true,
   seed: 5,
   logprobs: true,
 };
@@ -49,7 +50,10 @@ describe('an OpenAI sampler', () => {
     await sampler().sample(request, signal);
     expect(server.requests[0]?.body).toEqual({
       model: 'tinker://run/sampler_weights/a',
-      prompt: request.prompts,
+      prompt: [
+        [13, 27],
+        [13, 28],
+      ],
       n: 2,
       max_tokens: 8,
       temperature: 0.7,

@@ -23,6 +23,7 @@ export function openScripted(): (doubles?: Doubles) => ActivityDeps['services'] 
         renderer: services.renderer,
         sampler: doubles.sampler?.(services.sampler) ?? services.sampler,
         trainer: doubles.trainer?.(services.trainer) ?? services.trainer,
+        textModel: services.textModel,
       };
     };
 }

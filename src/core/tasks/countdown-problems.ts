@@ -60,11 +60,13 @@ export function splitOf(numbers: readonly number[], target: number): CountdownSp
  * the target. No two have the same numbers (in any order) and target.
  * @throws RangeError when the split is unknown or has too few problems under these options.
  */
-export function generateCountdown({ split, count, seed, options }: GenerateOptions): CountdownProblem[] {
+export function generateCountdown(
+  { split, count, seed }: GenerateOptions,
+  settings: CountdownOptions = countdownOptions,
+): CountdownProblem[] {
   if (!(countdownSplits as readonly string[]).includes(split)) {
     throw new RangeError(`Countdown has no split "${split}". It has ${countdownSplits.join(', ')}.`);
   }
-  const settings: CountdownOptions = { ...countdownOptions, ...(options as Partial<CountdownOptions> | null) };
   const random = createRandom(seed);
   const seen = new Set<string>();
   const problems: CountdownProblem[] = [];

@@ -1,24 +1,58 @@
+import { z } from 'zod';
 import { evaluateExpression, expressionNumbers, expressionValue, normalForm, parseExpression } from '../expression.ts';
 import { type Json, ProblemRowError, type Verdict } from '../problem.ts';
 import { isEqual, rational, rationalText } from '../rational.ts';
-import type { Task } from '../task.ts';
+import type { Task, TaskDefinition, TaskOptions } from '../task.ts';
 import { lastBox } from './boxed.ts';
-import { type CountdownProblem, countdownProblem, generateCountdown } from './countdown-problems.ts';
+import {
+  type CountdownOptions,
+  type CountdownProblem,
+  countdownProblem,
+  countdownOptions as defaults,
+  generateCountdown,
+} from './countdown-problems.ts';
+import { scriptCountdown } from './countdown-script.ts';
 import { BOX, type Equation, parseFinalStep, parseStepLine, promptText, stateText } from './countdown-text.ts';
 
 const MIN_NUMBERS = 2;
 const MAX_NUMBERS = 6;
+
+const options = z
+  .strictObject({
+    name: z.literal('countdown'),
+    numbers: z.int().min(MIN_NUMBERS).max(MAX_NUMBERS).default(defaults.numbers),
+    min: z.int().min(1).default(defaults.min),
+    max: z.int().min(2).max(999).default(defaults.max),
+    minTarget: z.int().min(1).default(defaults.minTarget),
+    maxTarget: z.int().max(9999).default(defaults.maxTarget),
+    operators: z
+      .string()
+      .regex(/^[-+*/]+$/)
+      .default(defaults.operators),
+    largest: z.int().min(1).default(defaults.largest),
+  })
+  .refine((t) => t.min <= t.max, { path: ['min'], error: 'must not be larger than max' })
+  .refine((t) => t.minTarget <= t.maxTarget, { path: ['minTarget'], error: 'must not be larger than maxTarget' });
+
+export const countdownTask: TaskDefinition<CountdownOptions & TaskOptions> = {
+  name: 'countdown',
+  options,
+  create: (settings) => ({ ...countdown, generate: (request) => generateCountdown(request, settings) }),
+};
 
 /** Countdown and, with target 24, Game of 24. One step is one operation, so n numbers take n - 1 steps. */
 export const countdown: Task<CountdownProblem> = {
   name: 'countdown',
   version: 1,
   parseRow,
-  generate: generateCountdown,
+  generate: (request) => generateCountdown(request),
   family: ({ data }) => [...data.numbers].sort((a, b) => a - b).join(','),
+  statement: ({ data }) => promptText(data.numbers, data.target).trim(),
   prompt: ({ data }) => [{ role: 'user', content: promptText(data.numbers, data.target) }],
 
   stepStops: ({ data }, steps) => (steps.length < data.numbers.length - 2 ? ['\n'] : []),
+  keepsStop: true,
+  answerStops: [],
 
   splitSteps({ data }, text) {
     const steps: string[] = [];
@@ -54,6 +88,7 @@ export const countdown: Task<CountdownProblem> = {
     reflectPositive: () => 'Looks right so far\n',
     backtrackMarker: 'Wait',
   },
+  script: scriptCountdown,
 };
 
 /** `{ id?, numbers, target }`; other fields (a solution, statistics of people) are ignored. */

@@ -1,13 +1,16 @@
-import type { Task } from '../task.ts';
-import { countdown } from './countdown.ts';
+import type { Task, TaskDefinition, TaskOptions } from '../task.ts';
+import { countdownTask } from './countdown.ts';
 
-const tasks: readonly Task[] = [countdown];
+/** Every task that a configuration can name. */
+export const tasks = [countdownTask] as unknown as readonly TaskDefinition[];
 
-/** @throws RangeError that lists the known tasks. */
-export function getTask(name: string): Task {
-  const task = tasks.find((known) => known.name === name);
-  if (task === undefined) {
-    throw new RangeError(`There is no task "${name}". Known tasks: ${tasks.map((known) => known.name).join(', ')}.`);
-  }
-  return task;
+/**
+ * The task that a configuration's `task` section describes, its options already validated.
+ * @throws RangeError that lists the known tasks
+ */
+export function getTask(options: TaskOptions): Task {
+  const task = tasks.find((known) => known.name === options.name);
+  if (task !== undefined) return task.create(options);
+  const known = tasks.map(({ name }) => name).join(', ');
+  throw new RangeError(`There is no task "${options.name}". Known tasks: ${known}.`);
 }

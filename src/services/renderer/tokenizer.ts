@@ -7,7 +7,7 @@ import { ServiceError } from '../errors.ts';
 import type { Renderer } from './renderer.ts';
 
 /** How messages become one text. `plain`: their contents, joined; for base models without a chat format. */
-export type Template = 'plain';
+export type Template = 'plain' | 'chat';
 
 const service = 'tokenizer';
 const packageRoot = fileURLToPath(new URL('../../../', import.meta.url));
@@ -41,7 +41,10 @@ export function tokenizerRenderer(folder: string, template: Template = 'plain'):
 
   return {
     encode,
-    prompt: (messages) => encode(messages.map((message) => message.content).join('')),
+    prompt(messages) {
+      const text = messages.map((message) => message.content).join('');
+      return { tokens: encode(text), text };
+    },
     decode: (tokens) => (tokens.length === 0 ? '' : tokenizer.decode([...tokens], { skip_special_tokens: true })),
     eosToken: eosOf(path, tokenizer, config),
     hash: createHash('sha256').update(source).update('\0').update(template).digest('hex'),

@@ -94,7 +94,7 @@ export function openaiSampler(config: OpenAiSamplerConfig, env: NodeJS.ProcessEn
 function toBody(request: SampleRequest) {
   return {
     model: request.model,
-    prompt: request.prompts,
+    prompt: request.prompts.map(({ tokens }) => tokens),
     n: request.n,
     max_tokens: request.maxTokens,
     temperature: request.temperature,
@@ -122,7 +122,7 @@ function toResult(request: SampleRequest, response: { choices: Choice[]; usage?:
   const completions = request.prompts.map((_, prompt) => ordered.slice(prompt * request.n, (prompt + 1) * request.n));
   return {
     completions,
-    promptTokens: response.usage?.prompt_tokens ?? request.prompts.reduce((sum, prompt) => sum + prompt.length, 0),
+    promptTokens: response.usage?.prompt_tokens ?? request.prompts.reduce((sum, { tokens }) => sum + tokens.length, 0),
     completionTokens:
       response.usage?.completion_tokens ?? ordered.reduce((sum, completion) => sum + completion.tokens.length, 0),
   };

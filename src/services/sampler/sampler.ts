@@ -1,6 +1,13 @@
 /** The two ways a completion ends: a stop string or the end-of-text token, or the token limit. */
 export type StopReason = 'stop' | 'length';
 
+/** What a completion continues, both ways; which of them a service is sent is its sampler's matter. */
+export interface Prompt {
+  tokens: number[];
+  /** The same text, special tokens written out. */
+  text: string;
+}
+
 export interface SampleRequest {
   /** Deterministic id of the call, sent to the service as a header: `<stage key>/<problem>/<round>/<ask>`. */
   callId: string;
@@ -8,14 +15,16 @@ export interface SampleRequest {
   attempt: number;
   /** The policy version: a checkpoint's `samplerModel`. */
   model: string;
-  /** Token ids, one list per prompt; all prompts share the parameters below. */
-  prompts: number[][];
+  /** All prompts share the parameters below. */
+  prompts: Prompt[];
   /** Samples per prompt. */
   n: number;
   maxTokens: number;
   temperature: number;
-  /** Stop strings; the matched one is kept at the end of the completion. Empty: run to the end of the text. */
+  /** Stop strings. Empty: run to the end of the text. */
   stops: string[];
+  /** Whether the matched stop string ends the completion; otherwise it is cut away, text and tokens. */
+  keepStop: boolean;
   /** 32-bit; with the prompt's index, the sample's index and the position it fixes all sampling noise. */
   seed: number;
   /** Whether log-probabilities of the sampled tokens are needed. */
@@ -37,7 +46,7 @@ export interface SampleResult {
   completionTokens: number;
 }
 
-/** What a model can be asked: whole batches of token-id prompts. Errors are `ServiceError`s. */
+/** What a model can be asked: whole batches of prompts. Errors are `ServiceError`s. */
 export interface Sampler {
   sample(request: SampleRequest, signal: AbortSignal): Promise<SampleResult>;
   /** Confirms that a model name can be sampled from now. Rejects with `ServiceError` (`lost`) when it cannot. */

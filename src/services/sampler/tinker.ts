@@ -57,7 +57,7 @@ export function tinkerSampler(
   return {
     async sample(request, signal) {
       const results = await Promise.all(
-        request.prompts.map((prompt, index) => ask(toInput(request, prompt, index, renderer.eosToken), signal)),
+        request.prompts.map(({ tokens }, index) => ask(toInput(request, tokens, index, renderer.eosToken), signal)),
       );
       const completions = results.map(({ sequences }) => {
         if (sequences.length === request.n) return sequences.map((sequence) => toCompletion(sequence, request));
@@ -66,7 +66,7 @@ export function tinkerSampler(
       });
       return {
         completions,
-        promptTokens: request.prompts.reduce((sum, prompt) => sum + prompt.length, 0),
+        promptTokens: request.prompts.reduce((sum, { tokens }) => sum + tokens.length, 0),
         completionTokens: completions.flat().reduce((sum, completion) => sum + completion.tokens.length, 0),
       };
     },

@@ -1,8 +1,8 @@
-import { createRandom, deriveSeed } from '../../core/seed.ts';
+import { createRandom, deriveSeed, type Random } from '../../core/seed.ts';
+import { tasks } from '../../core/tasks/index.ts';
 import type { ServiceError } from '../errors.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import type { Completion, SampleRequest, Sampler } from '../sampler/sampler.ts';
-import { continueCountdown } from './countdown-writer.ts';
 
 export interface ScriptedSamplerOptions {
   renderer: Renderer;
@@ -17,19 +17,31 @@ const SEARCH_RETRIES = 3;
 export const scriptedLogprob = (token: number): number => -(0.05 + 0.15 * (token % 7));
 
 /**
- * A sampler without a model, for tests: plausible Countdown text that depends only on the model's name, the prompt,
- * the seed and the indices of prompt and sample. About one attempt in four is right; models whose name contains
- * "search" may go back and try again. It keeps its journal in memory.
+ * A sampler without a model, for tests: text by the script of the task that knows the prompt, which depends only on
+ * the model's name, the prompt, the seed and the indices of prompt and sample. Models whose name contains "search" may
+ * go back and try again. It keeps its journal in memory.
  */
 export function scriptedSampler({ renderer, faults }: ScriptedSamplerOptions): Sampler {
   const journal: { callId: string; tokens: number }[] = [];
+  const scripts = tasks.map((task) => task.create(task.options.parse({ name: task.name })));
+
+  /** A prompt of no task gets an empty answer: a model that understands nothing ends its text at once. */
+  function write(text: string, random: Random, retries: number): string {
+    for (const task of scripts) {
+      const whole = task.script(text, random, retries);
+      if (whole !== null) return whole;
+    }
+    return '';
+  }
 
   function complete(request: SampleRequest, text: string, promptIndex: number, sample: number): Completion {
     // At temperature 0 all samples are the most likely one.
     const draw = request.temperature === 0 ? 'greedy' : sample;
     const random = createRandom(deriveSeed('scripted', request.model, text, request.seed, promptIndex, draw));
-    const whole = continueCountdown(text, random, request.model.includes('search') ? SEARCH_RETRIES : 0);
-    const ends = request.stops.filter((stop) => whole.includes(stop)).map((stop) => whole.indexOf(stop) + stop.length);
+    const whole = write(text, random, request.model.includes('search') ? SEARCH_RETRIES : 0);
+    const ends = request.stops
+      .filter((stop) => whole.includes(stop))
+      .map((stop) => whole.indexOf(stop) + (request.keepStop ? stop.length : 0));
     const tokens =
       ends.length > 0
         ? renderer.encode(whole.slice(0, Math.min(...ends)))
@@ -49,14 +61,13 @@ export function scriptedSampler({ renderer, faults }: ScriptedSamplerOptions): S
       const fault = faults?.(request);
       if (fault) throw fault;
       const completions = request.prompts.map((prompt, index) => {
-        const text = renderer.decode(prompt);
-        return Array.from({ length: request.n }, (_, sample) => complete(request, text, index, sample));
+        return Array.from({ length: request.n }, (_, sample) => complete(request, prompt.text, index, sample));
       });
       const completionTokens = completions.flat().reduce((sum, completion) => sum + completion.tokens.length, 0);
       journal.push({ callId: request.callId, tokens: completionTokens });
       return {
         completions,
-        promptTokens: request.prompts.reduce((sum, prompt) => sum + prompt.length, 0),
+        promptTokens: request.prompts.reduce((sum, { tokens }) => sum + tokens.length, 0),
         completionTokens,
       };
     },

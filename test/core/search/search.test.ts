@@ -198,7 +198,7 @@ describe('selection', () => {
 
 describe('a round', () => {
   const problem = countdownProblem([4, 9, 3], 39);
-  const task = getTask('countdown');
+  const task = getTask({ name: 'countdown' });
 
   it('expands the root first and stops steps where the task says', () => {
     expect(askExpand(createTree('p'), searchParams, task, problem)).toEqual([

@@ -24,8 +24,8 @@ const wrong = '36-3=33 is not 39\nAnswer boxed{(9*4)-3}';
 
 describe('the task list', () => {
   it('finds a task by name and lists the known ones otherwise', () => {
-    expect(getTask('countdown').name).toBe('countdown');
-    expect(() => getTask('sudoku')).toThrow('no task "sudoku". Known tasks: countdown');
+    expect(getTask({ name: 'countdown' }).name).toBe('countdown');
+    expect(() => getTask({ name: 'sudoku' })).toThrow('no task "sudoku". Known tasks: countdown');
   });
 });
 
@@ -66,8 +66,8 @@ describe('splits', () => {
 });
 
 describe('generated problems', () => {
-  const generate = (split: string, count: number, options: Json = {}, seed = 1) =>
-    generateCountdown({ split, count, seed, options });
+  const generate = (split: string, count: number, options: object = {}, seed = 1) =>
+    generateCountdown({ split, count, seed }, { ...countdownOptions, ...options });
 
   it.each(countdownSplits)('of split %s belong to it, differ, and stay in range', (split) => {
     const problems = generate(split, 60);

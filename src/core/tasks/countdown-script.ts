@@ -1,4 +1,4 @@
-import type { Random } from '../../core/seed.ts';
+import type { Random } from '../seed.ts';
 
 /** Writes what a small Countdown model would: attempts in the trace format, right or wrong and always well-formed. */
 
@@ -19,14 +19,14 @@ const LARGEST = 199;
 const LOOK_AHEAD_NUMBERS = 4;
 
 /**
- * The rest of a text that starts with a Countdown prompt and holds any whole lines of a trace. Empty when the text is
- * something else: a model that understands nothing ends its answer at once.
+ * The rest of a text that starts with a Countdown prompt and holds any whole lines of a trace. Null when the text is
+ * something else.
  *
  * @param retries most times it goes back after a wrong attempt; 0 writes a single attempt
  */
-export function continueCountdown(text: string, random: Random, retries: number): string {
+export function scriptCountdown(text: string, random: Random, retries: number): string | null {
   const read = readTrace(text);
-  if (read === null) return '';
+  if (read === null) return null;
   const { target, visited } = read;
   let { items } = read;
   let written = '';
