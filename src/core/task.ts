@@ -16,6 +16,22 @@ export interface TracePhrases<P extends Problem = Problem> {
   reflectAnswer?(problem: P): string;
   /** Text that appears exactly once for every backtrack or restart: what behaviour statistics count. */
   backtrackMarker: string;
+  /** What a narrator's words must fit into; left out by tasks whose traces only templates can write. */
+  narration?: NarrationPhrases;
+}
+
+/** The fixed sentences around what a narrator writes (Sec. 2.4), and what its own sentences must begin with. */
+export interface NarrationPhrases {
+  /** Stands before either verdict. */
+  reflection: string;
+  positive: string;
+  negative: string;
+  backtrackOpening: string;
+  restartOpening: string;
+  /** Opens a final answer; a narrated text holds it in its last step only. */
+  answerOpening: string;
+  /** A written sentence as the whole of a backtrack or restart: reflection, negative verdict, sentence. */
+  goBack(sentence: string): string;
 }
 
 /**

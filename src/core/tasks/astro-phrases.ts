@@ -6,6 +6,9 @@ const REFLECTION = 'But wait, are we solving the problem correctly so far? Hmm..
 const POSITIVE = 'Our solution seems to be correct so far.';
 const NEGATIVE = "I'm not sure if we're solving the problem correctly so far.";
 
+const BACK = "Let's go back to where we";
+const RESTART = "Let's restart our solution from the beginning";
+
 const BOX = '\\boxed{';
 const MAX_QUOTE = 120;
 
@@ -15,13 +18,25 @@ const MAX_QUOTE = 120;
  */
 export const astroPhrases: TracePhrases = {
   withoutAnswer: (step) => `${withoutBoxes(step).trimEnd()}\n\n`,
-  backtrack: (_problem, steps) =>
-    `${REFLECTION}\n${NEGATIVE} Let's go back to where we wrote "${quote(steps.at(-1) ?? '')}".\n\n`,
-  restart: () => `${REFLECTION}\n${NEGATIVE} Let's restart our solution from the beginning.\n\n`,
+  backtrack: (_problem, steps) => goBack(`${BACK} wrote "${quote(steps.at(-1) ?? '')}".`),
+  restart: () => goBack(`${RESTART}.`),
   reflectPositive: () => `${REFLECTION}\n${POSITIVE}\n\n`,
   reflectAnswer: () => `\n\n${REFLECTION}\n${POSITIVE}`,
   backtrackMarker: NEGATIVE,
+  narration: {
+    reflection: REFLECTION,
+    positive: POSITIVE,
+    negative: NEGATIVE,
+    backtrackOpening: BACK,
+    restartOpening: RESTART,
+    answerOpening: BOX,
+    goBack,
+  },
 };
+
+function goBack(sentence: string): string {
+  return `${REFLECTION}\n${NEGATIVE} ${sentence}\n\n`;
+}
 
 /** The sentence stays, its number too, but only the last answer of a trace is boxed. */
 function withoutBoxes(text: string): string {
