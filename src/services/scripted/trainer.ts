@@ -1,5 +1,6 @@
 import { contentKey } from '../../core/key.ts';
 import type { Json } from '../../core/problem.ts';
+import { tasks } from '../../core/tasks/index.ts';
 import { ServiceError } from '../errors.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import { sumLoss } from '../trainer/loss.ts';
@@ -29,7 +30,12 @@ export function scriptedTrainer({ renderer, faults }: ScriptedTrainerOptions): T
     if (fault) throw fault;
   }
 
-  const goesBack = (data: Datum[]) => data.some((datum) => renderer.decode(datum.tokens).includes('Wait'));
+  const markers = tasks.map((task) => task.create(task.options.parse({ name: task.name })).phrases.backtrackMarker);
+  const goesBack = (data: Datum[]) =>
+    data.some((datum) => {
+      const text = renderer.decode(datum.tokens);
+      return markers.some((marker) => text.includes(marker));
+    });
 
   return {
     async restore(checkpoint, { optimizer }, signal) {
