@@ -1,8 +1,9 @@
 import type { Task, TaskDefinition, TaskOptions } from '../task.ts';
 import { countdownTask } from './countdown.ts';
+import { sudoku4Task } from './sudoku4.ts';
 
 /** Every task that a configuration can name. */
-export const tasks = [countdownTask] as unknown as readonly TaskDefinition[];
+export const tasks = [countdownTask, sudoku4Task] as unknown as readonly TaskDefinition[];
 
 /**
  * The task that a configuration's `task` section describes, its options already validated.
