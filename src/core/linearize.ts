@@ -33,7 +33,14 @@ export interface TracePlan {
 }
 
 /** Why a tree gives no trace: counted in the funnel. */
-export type InvalidTree = 'no correct answer' | 'no sound correct answer' | 'no sound wrong answer';
+export type InvalidTree =
+  | 'no correct answer'
+  | 'no sound correct answer'
+  | 'no sound wrong answer'
+  | 'no approved correct answer';
+
+/** Right terminals that a judge approved of, by node id; left out where the task's rules are the only judge. */
+export type Approved = ReadonlySet<number>;
 
 export interface LinearizeOptions {
   /** k: failed attempts before the right one; 0 is a direct solution. */
@@ -41,6 +48,8 @@ export interface LinearizeOptions {
   seed: number;
   /** Steps with at least this Q get a positive reflection; null: none. */
   highValue: number | null;
+  /** Only these may be the right attempt. */
+  approved?: Approved;
 }
 
 /**
@@ -55,7 +64,7 @@ export function linearize(
   problem: Problem,
   options: LinearizeOptions,
 ): TracePlan | { invalid: InvalidTree } {
-  const found = soundAttempts(tree, task, problem, options.backtracks > 0);
+  const found = soundAttempts(tree, task, problem, options.backtracks > 0, options.approved);
   if ('invalid' in found) return found;
   const random = createRandom(options.seed);
   const star = random.pick(found.correct);
@@ -79,6 +88,7 @@ export interface RowsOptions {
   mix: readonly number[];
   seed: number;
   highValue: number | null;
+  approved?: Approved;
 }
 
 export interface PlannedRow {
@@ -99,12 +109,9 @@ export function planRows(
   problem: Problem,
   options: RowsOptions,
 ): { rows: PlannedRow[] } | { invalid: InvalidTree } {
-  const found = soundAttempts(
-    tree,
-    task,
-    problem,
-    options.mix.some((k) => k > 0),
-  );
+  const { highValue, approved } = options;
+  const needsWrong = options.mix.some((k) => k > 0);
+  const found = soundAttempts(tree, task, problem, needsWrong, approved);
   if ('invalid' in found) return found;
   const rows: PlannedRow[] = [];
   for (const arm of ['search', 'direct'] as const) {
@@ -113,7 +120,7 @@ export function planRows(
     for (let draw = 0; draw < wanted * DRAWS_PER_ROW && seen.size < wanted; draw++) {
       const seed = deriveSeed(options.seed, arm, draw);
       const backtracks = arm === 'direct' ? 0 : createRandom(deriveSeed(seed, 'k')).pick(options.mix);
-      const plan = linearize(tree, task, problem, { backtracks, seed, highValue: options.highValue });
+      const plan = linearize(tree, task, problem, { backtracks, seed, highValue, ...(approved && { approved }) });
       if ('invalid' in plan) return plan;
       const sequence = plan.nodes.join(' ');
       if (!seen.has(sequence)) rows.push({ arm, plan });
@@ -121,6 +128,23 @@ export function planRows(
     }
   }
   return { rows };
+}
+
+/**
+ * The right terminals a judge should look at, at most `most`, drawn by `seed`; none where the tree gives no trace
+ * whatever a judge says.
+ */
+export function judgedSolutions(
+  tree: SearchTree,
+  task: Task,
+  problem: Problem,
+  options: Pick<RowsOptions, 'mix' | 'seed'> & { most: number },
+): number[] {
+  const needsWrong = options.mix.some((k) => k > 0);
+  const found = soundAttempts(tree, task, problem, needsWrong);
+  if ('invalid' in found) return [];
+  const drawn = createRandom(deriveSeed(options.seed, 'judge')).shuffle(found.correct).slice(0, options.most);
+  return drawn.map(({ path }) => last(path));
 }
 
 /** A sound terminal. */
@@ -135,6 +159,7 @@ function soundAttempts(
   task: Task,
   problem: Problem,
   needsWrong: boolean,
+  approved?: Approved,
 ): { correct: Attempt[]; wrong: Attempt[] } | { invalid: InvalidTree } {
   const finished = terminals(tree);
   const attempts = (correct: boolean) =>
@@ -147,7 +172,10 @@ function soundAttempts(
     const isSolved = finished.some((node) => node.terminal?.correct === true);
     return { invalid: isSolved ? 'no sound correct answer' : 'no correct answer' };
   }
-  return needsWrong && wrong.length === 0 ? { invalid: 'no sound wrong answer' } : { correct, wrong };
+  if (needsWrong && wrong.length === 0) return { invalid: 'no sound wrong answer' };
+  if (approved === undefined) return { correct, wrong };
+  const stars = correct.filter(({ path }) => approved.has(last(path)));
+  return stars.length === 0 ? { invalid: 'no approved correct answer' } : { correct: stars, wrong };
 }
 
 /** Up to k wrong attempts, no two with the same answer and none with the right one. */

@@ -23,21 +23,25 @@ export function renderTrace(
   task: Task,
   problem: Problem,
 ): { text: string; moves: TraceMove[] } {
-  const failed = new Set(plan.answers.filter((answer) => !answer.correct).map((answer) => answer.node));
   const moves: TraceMove[] = [];
   let text = '';
   for (const event of plan.events) {
     const start = text.length;
-    text += eventText(event, failed, tree, task, problem);
-    const node = event.kind === 'restart' ? 0 : event.kind === 'backtrack' ? event.to : event.node;
-    moves.push({ kind: event.kind, node, start, end: text.length });
+    text += eventText(event, plan, tree, task, problem);
+    moves.push({ kind: event.kind, node: nodeOf(event), start, end: text.length });
   }
   return { text, moves };
 }
 
-function eventText(
+/** The node an event shows, or the one it goes back to. */
+export function nodeOf(event: TraceEvent): number {
+  return event.kind === 'restart' ? 0 : event.kind === 'backtrack' ? event.to : event.node;
+}
+
+/** One event by the task's templates. */
+export function eventText(
   event: TraceEvent,
-  failed: ReadonlySet<number>,
+  plan: Pick<TracePlan, 'answers'>,
   tree: SearchTree,
   task: Task,
   problem: Problem,
@@ -46,7 +50,8 @@ function eventText(
   switch (event.kind) {
     case 'step': {
       const { text } = nodeAt(tree.nodes, event.node);
-      return failed.has(event.node) ? phrases.withoutAnswer(text) : text;
+      const isFailed = plan.answers.some((answer) => answer.node === event.node && !answer.correct);
+      return isFailed ? phrases.withoutAnswer(text) : text;
     }
     case 'answer':
       return nodeAt(tree.nodes, event.node).text;
