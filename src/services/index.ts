@@ -1,6 +1,6 @@
 import type { PolicyConfig, RoleModelConfig } from '../config/schema.ts';
 import type { Renderer } from './renderer/renderer.ts';
-import { tokenizerRenderer } from './renderer/tokenizer.ts';
+import { createRenderer } from './renderer/tokenizer.ts';
 import { openaiSampler } from './sampler/openai.ts';
 import type { Sampler } from './sampler/sampler.ts';
 import { tinkerSampler } from './sampler/tinker.ts';
@@ -26,7 +26,7 @@ export interface Services {
  * @throws ServiceError (fatal) when the policy's tokenizer cannot be used
  */
 export function createServices(policy: PolicyConfig, env: NodeJS.ProcessEnv): Services {
-  const renderer = tokenizerRenderer(policy.tokenizer, policy.template);
+  const renderer = createRenderer(policy.tokenizer, policy.template);
   const sampler = createSampler(policy, env, renderer);
   return {
     renderer,

@@ -1,33 +1,51 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Tokenizer } from '@huggingface/tokenizers';
+import type { Tokenizer } from '@huggingface/tokenizers';
+import type { Message } from '../../core/problem.ts';
 import { ServiceError } from '../errors.ts';
+import { bytesRenderer } from './bytes.ts';
+import { type ChatTemplate, chatTemplate } from './chat-template.ts';
+import { endOfText, readModelFolder, tokenizerService as service, tokenText } from './model-folder.ts';
 import type { Renderer } from './renderer.ts';
 
-/** How messages become one text. `plain`: their contents, joined; for base models without a chat format. */
-export type Template = 'plain' | 'chat';
+/**
+ * How messages become one text. `plain`: their contents, joined; for base models without a chat format. `chat`: by the
+ * model's own chat template.
+ */
+export type TemplateKind = 'plain' | 'chat';
 
-const service = 'tokenizer';
 const packageRoot = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** The renderer that `policy.tokenizer` and `policy.template` name. @throws ServiceError (fatal) when there is none */
+export function createRenderer(tokenizer: string, template: TemplateKind): Renderer {
+  if (tokenizer !== 'bytes') return tokenizerRenderer(tokenizer, template);
+  if (template === 'plain') return bytesRenderer;
+  const message =
+    'policy.tokenizer "bytes" has no chat template: set policy.template to "plain", or name a model folder';
+  throw new ServiceError('fatal', message, { service });
+}
 
 /**
  * A renderer from a model folder in Hugging Face's format: tokenizer.json, tokenizer_config.json and config.json
  * (for the end-of-text token; optional where tokenizer_config.json names it). A relative folder is looked up under the
  * package, so that a configuration means the same wherever a worker is started.
  *
- * @throws ServiceError (fatal) when the folder is not a usable tokenizer.
+ * What a message says can never become a control token: a special token's text inside it is broken by a space behind
+ * its first character. Only the template writes control tokens.
+ *
+ * @throws ServiceError (fatal) when the folder is not a usable tokenizer
  */
-export function tokenizerRenderer(folder: string, template: Template = 'plain'): Renderer {
-  const path = resolve(packageRoot, folder);
-  const source = readText(path, 'tokenizer.json');
-  const config = readJson(path, 'tokenizer_config.json');
-  const tokenizer = open(path, source, config);
-  const unknownToken = nameOf(config.unk_token);
+export function tokenizerRenderer(folder: string, kind: TemplateKind = 'plain'): Renderer {
+  const files = readModelFolder(resolve(packageRoot, folder));
+  const { tokenizer, config } = files;
+  const unknownToken = tokenText(config.unk_token);
   const unknownId = unknownToken === undefined ? undefined : tokenizer.token_to_id(unknownToken);
+  const control = controlTokens(tokenizer);
+  const disarm = disarmer([...control.keys()]);
+  const chat = kind === 'chat' ? chatTemplate(files) : null;
 
-  const encode = (text: string): number[] => {
+  const toTokens = (text: string): number[] => {
     const { ids, tokens } = tokenizer.encode(text, { add_special_tokens: false });
     const at = unknownId === undefined ? -1 : ids.indexOf(unknownId);
     if (at === -1) return ids;
@@ -40,65 +58,58 @@ export function tokenizerRenderer(folder: string, template: Template = 'plain'):
   };
 
   return {
-    encode,
     prompt(messages) {
-      const text = messages.map((message) => message.content).join('');
-      return { tokens: encode(text), text };
+      const disarmed = messages.map((message): Message => ({ ...message, content: disarm(message.content) }));
+      const text = chat?.render(disarmed) ?? disarmed.map((message) => message.content).join('');
+      return { tokens: toTokens(text), text };
     },
-    decode: (tokens) => (tokens.length === 0 ? '' : tokenizer.decode([...tokens], { skip_special_tokens: true })),
-    eosToken: eosOf(path, tokenizer, config),
-    hash: createHash('sha256').update(source).update('\0').update(template).digest('hex'),
+    encode: (text) => toTokens(disarm(text)),
+    decode: (tokens, { special } = { special: false }) =>
+      tokens.length === 0
+        ? ''
+        : // Cleaning up would change spaces, and no text could be found again in its tokens.
+          tokenizer.decode([...tokens], { skip_special_tokens: !special, clean_up_tokenization_spaces: false }),
+    eosToken: (chat && endOfTurn(chat, control)) ?? endOfText(files),
+    bos: tokenText(config.bos_token) ?? null,
+    hash: hashOf(files.source, kind, chat?.source),
   };
 }
 
-type JsonObject = Record<string, unknown>;
-
-function open(path: string, source: string, config: JsonObject): Tokenizer {
-  try {
-    return new Tokenizer(JSON.parse(source), config);
-  } catch (cause) {
-    throw unusable(path, `tokenizer.json cannot be loaded: ${cause instanceof Error ? cause.message : cause}`, cause);
-  }
+/** The template's source is left out where it is not used, so that it cannot change a plain policy's keys. */
+function hashOf(source: string, kind: TemplateKind, template: string | undefined): string {
+  const hash = createHash('sha256').update(source).update('\0').update(kind);
+  return (template === undefined ? hash : hash.update('\0').update(template)).digest('hex');
 }
 
-/** config.json holds an id, or a list whose first entry we take; tokenizer_config.json holds the token's text. */
-function eosOf(path: string, tokenizer: Tokenizer, config: JsonObject): number {
-  const declared = [readJson(path, 'config.json', {}).eos_token_id].flat()[0];
-  if (typeof declared === 'number') return declared;
-  const token = nameOf(config.eos_token);
-  const id = token === undefined ? undefined : tokenizer.token_to_id(token);
-  if (id === undefined)
-    throw unusable(path, 'neither config.json nor tokenizer_config.json names an end-of-text token');
-  return id;
+/** The token that the template puts behind an answer: training rows end in it. Undefined: it puts none there. */
+function endOfTurn(chat: ChatTemplate, control: ReadonlyMap<string, number>): number | undefined {
+  const after = chat.afterAnswer().trimStart();
+  const longest = [...control.keys()].filter((text) => after.startsWith(text)).sort((a, b) => b.length - a.length)[0];
+  return longest === undefined ? undefined : control.get(longest);
 }
 
-/** A special token is written as a string or as an object with its content. */
-function nameOf(token: unknown): string | undefined {
-  if (typeof token === 'string') return token;
-  if (typeof token === 'object' && token !== null && 'content' in token) return nameOf(token.content);
-  return undefined;
+/**
+ * Tokens that structure a conversation, by text: the special ones, and added ones written with bars (`<｜User｜>`), which
+ * some models do not mark as special. Not the likes of `<think>`, which stand in texts.
+ */
+function controlTokens(tokenizer: Tokenizer): Map<string, number> {
+  const added = [...tokenizer.get_added_tokens_decoder().values()];
+  return new Map(
+    added.filter(({ special, content }) => special || /[|｜]/.test(content)).map(({ content, id }) => [content, id]),
+  );
 }
 
-function readText(path: string, file: string): string {
-  try {
-    return readFileSync(join(path, file), 'utf8');
-  } catch (cause) {
-    throw unusable(path, `${file} cannot be read`, cause);
-  }
-}
-
-function readJson(path: string, file: string, otherwise?: JsonObject): JsonObject {
-  try {
-    return JSON.parse(readText(path, file)) as JsonObject;
-  } catch (cause) {
-    if (otherwise) return otherwise;
-    throw cause instanceof ServiceError ? cause : unusable(path, `${file} is not JSON`, cause);
-  }
-}
-
-function unusable(path: string, reason: string, cause?: unknown): ServiceError {
-  const advice = 'set policy.tokenizer to a model folder in Hugging Face format';
-  return new ServiceError('fatal', `no usable tokenizer in ${path}: ${reason}; ${advice}`, { service, cause });
+function disarmer(control: readonly string[]): (text: string) => string {
+  const texts = control.filter((text) => text.length > 1).sort((a, b) => b.length - a.length);
+  if (texts.length === 0) return (text) => text;
+  const any = new RegExp(texts.map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'gu');
+  return (text) => {
+    let disarmed = text;
+    // Again, for tokens that overlap; each pass breaks what it finds, so it ends.
+    while (disarmed.search(any) !== -1)
+      disarmed = disarmed.replace(any, (found) => `${[...found][0]} ${[...found].slice(1).join('')}`);
+    return disarmed;
+  };
 }
 
 function shorten(text: string): string {
