@@ -145,4 +145,20 @@ describe('a trace in ASTRO phrases', () => {
     const heading = `## Step 2: ${'x'.repeat(300)}\nmore`;
     expect(astroPhrases.backtrack(deepProblem(9), [heading])).toMatch(/where we wrote "Step 2: x+…"\.\n\n$/);
   });
+
+  it('takes every box out of a failed step, closed or not', () => {
+    const unboxed = (step: string) => astroPhrases.withoutAnswer(step);
+    expect(unboxed('It is $\\boxed{\\frac{1}{2}}$, so \\boxed{a \\boxed{b}}.\n')).toBe(
+      'It is $\\frac{1}{2}$, so a b.\n\n',
+    );
+    expect(unboxed('First \\boxed{3}, then \\boxed{4')).toBe('First 3, then 4\n\n');
+  });
+
+  it('stands in a paragraph of its own, however the step before it ends', () => {
+    for (const end of ['', '\n', '\n\n']) {
+      const step = `## Step 1: Add${end}`;
+      const text = step + astroPhrases.reflectPositive(deepProblem(9), [step]);
+      expect(text).toMatch(/^## Step 1: Add\n\nBut wait,/);
+    }
+  });
 });

@@ -20,7 +20,7 @@ export const astroPhrases: TracePhrases = {
   withoutAnswer: (step) => `${withoutBoxes(step).trimEnd()}\n\n`,
   backtrack: (_problem, steps) => goBack(`${BACK} wrote "${quote(steps.at(-1) ?? '')}".`),
   restart: () => goBack(`${RESTART}.`),
-  reflectPositive: () => `${REFLECTION}\n${POSITIVE}\n\n`,
+  reflectPositive: (_problem, steps) => `${blankLineAfter(steps.at(-1) ?? '')}${REFLECTION}\n${POSITIVE}\n\n`,
   reflectAnswer: () => `\n\n${REFLECTION}\n${POSITIVE}`,
   backtrackMarker: NEGATIVE,
   narration: {
@@ -34,15 +34,23 @@ export const astroPhrases: TracePhrases = {
   },
 };
 
+/** What sets a step off from the paragraph after it. */
+function blankLineAfter(step: string): string {
+  if (step === '' || step.endsWith('\n\n')) return '';
+  return step.endsWith('\n') ? '\n' : '\n\n';
+}
+
 function goBack(sentence: string): string {
   return `${REFLECTION}\n${NEGATIVE} ${sentence}\n\n`;
 }
 
-/** The sentence stays, its number too, but only the last answer of a trace is boxed. */
+/** The sentence stays, its number too, but only the last answer of a trace is boxed. A box that never closes goes as well. */
 function withoutBoxes(text: string): string {
   let unboxed = text;
-  for (let box = lastBox(unboxed, BOX); box !== null; box = lastBox(unboxed, BOX)) {
-    unboxed = unboxed.slice(0, box.start) + box.content + unboxed.slice(box.end);
+  for (let start = unboxed.lastIndexOf(BOX); start >= 0; start = unboxed.lastIndexOf(BOX)) {
+    const box = lastBox(unboxed, BOX);
+    const rest = box === null ? unboxed.slice(start + BOX.length) : box.content + unboxed.slice(box.end);
+    unboxed = unboxed.slice(0, start) + rest;
   }
   return unboxed;
 }
