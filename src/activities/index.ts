@@ -1,6 +1,7 @@
 import type { ActivityDeps } from './deps.ts';
 import { createEvaluateActivities } from './evaluate.ts';
 import { createLinearizeActivities } from './linearize.ts';
+import { createNarrateActivities } from './narrate.ts';
 import { createReinforceActivities } from './reinforce.ts';
 import { createResolveConfigActivity } from './resolve-config.ts';
 import { createResultActivities } from './results.ts';
@@ -14,6 +15,7 @@ export function createActivities(deps: ActivityDeps) {
     ...createResultActivities(deps),
     ...createSearchActivities(deps),
     ...createLinearizeActivities(deps),
+    ...createNarrateActivities(deps),
     ...createTrainActivities(deps),
     ...createReinforceActivities(deps),
     ...createEvaluateActivities(deps),

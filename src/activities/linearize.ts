@@ -1,20 +1,19 @@
 import { artifactNames, type LinearizePlan } from '../config/plan.ts';
+import type { ArtifactRef } from '../core/artifact.ts';
 import { countBacktracks } from '../core/behaviour.ts';
-import { planRows } from '../core/linearize.ts';
-import type { Problem } from '../core/problem.ts';
-import { emptyFunnel, type Funnel, type SftRow } from '../core/records.ts';
-import { deriveSeed } from '../core/seed.ts';
+import { addLanguage, addReasons, noLanguage } from '../core/language/counts.ts';
+import { emptyFunnel, type Funnel, type LanguageCounts, type SftRow } from '../core/records.ts';
 import type { Task } from '../core/task.ts';
 import { getTask } from '../core/tasks/index.ts';
-import { renderTrace } from '../core/trace.ts';
-import type { Renderer } from '../services/renderer/renderer.ts';
+import type { Services } from '../services/index.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
 import { failure } from './failures.ts';
 import { requireArtifact } from './load.ts';
 import type { IndexedTree, StoredTree } from './search.ts';
+import { type TreeRow, type TreeRows, templateRows } from './tree-rows.ts';
 
-type PageFunnel = Pick<Funnel, 'problems' | 'trees' | 'solved' | 'valid' | 'rejected'>;
+type PageFunnel = Pick<Funnel, 'problems' | 'trees' | 'solved' | 'valid' | 'rejected' | 'language'>;
 
 interface PageRow {
   row: SftRow | null;
@@ -25,12 +24,19 @@ interface PageRow {
 export function createLinearizeActivities(deps: ActivityDeps) {
   const { store } = deps;
   return {
-    /** Training rows of one page of trees, stored as a part. */
-    linearizePage: (input: { plan: LinearizePlan; first: number }): Promise<{ rows: number }> =>
+    /**
+     * Training rows of one page of trees, stored as a part. `failures` are trees whose judging or narrating was given
+     * up, by slug.
+     */
+    linearizePage: (input: {
+      plan: LinearizePlan;
+      first: number;
+      failures?: Record<string, string>;
+    }): Promise<{ rows: number }> =>
       attempt(async (at) => {
         const { plan, first } = input;
         const task = getTask(plan.task);
-        const { renderer } = deps.services(plan.policy);
+        const services = deps.services(plan.policy);
         const indexRef = await requireArtifact(store, artifactNames.searchIndex(plan.search, first), 'searchCorpus');
         const index = await store.getLines<IndexedTree>(indexRef);
         const funnel: PageFunnel = { problems: index.length, trees: 0, solved: 0, valid: 0, rejected: {} };
@@ -46,12 +52,16 @@ export function createLinearizeActivities(deps: ActivityDeps) {
           }
           funnel.trees += 1;
           if (entry.solved) funnel.solved += 1;
-          const stored = await store.getJson<StoredTree>(entry.tree);
-          const made = rowsOfTree(plan, task, renderer, stored, entry.slug);
-          if ('invalid' in made) reject(made.invalid);
+          const made = await rowsOfTree(deps, plan, task, { ...entry, tree: entry.tree });
+          if (made === null) {
+            reject(`narration failed: ${input.failures?.[entry.slug] ?? 'no answer'}`);
+            continue;
+          }
+          if (made.counts !== undefined) funnel.language = addLanguage(funnel.language ?? noLanguage, made.counts);
+          if (made.invalid !== undefined) reject(made.invalid);
           else {
             funnel.valid += 1;
-            rows.push(...made.rows);
+            rows.push(...sftRows(plan, task, services, made.stored, entry.slug, made.rows));
           }
         }
         const parts: PageRow[] = rows.map((row) => ({ row }));
@@ -71,9 +81,9 @@ export function createLinearizeActivities(deps: ActivityDeps) {
             if (part.row !== null) rows.push(part.row);
             if (part.funnel === undefined) continue;
             for (const count of ['problems', 'trees', 'solved', 'valid'] as const) funnel[count] += part.funnel[count];
-            for (const [reason, count] of Object.entries(part.funnel.rejected)) {
-              funnel.rejected[reason] = (funnel.rejected[reason] ?? 0) + count;
-            }
+            funnel.rejected = addReasons(funnel.rejected, part.funnel.rejected);
+            if (part.funnel.language)
+              funnel.language = addLanguage(funnel.language ?? noLanguage, part.funnel.language);
           }
         }
         const direct = rows.filter((row) => row.arm === 'direct');
@@ -96,39 +106,46 @@ export function createLinearizeActivities(deps: ActivityDeps) {
   };
 }
 
-function rowsOfTree(
+/** What became of a tree: templates write at once, a model's rows were stored by `narrateTree`. */
+async function rowsOfTree(
+  { store }: ActivityDeps,
   plan: LinearizePlan,
   task: Task,
-  renderer: Renderer,
-  stored: StoredTree,
+  { slug, tree }: IndexedTree & { tree: ArtifactRef },
+): Promise<(Pick<TreeRows, 'rows' | 'invalid'> & { stored: StoredTree; counts?: LanguageCounts }) | null> {
+  const stored = await store.getJson<StoredTree>(tree);
+  if (plan.roles === undefined) return { rows: [], ...templateRows(plan, task, stored), stored };
+  const ref = await store.find(artifactNames.treeRows(plan.key, slug));
+  return ref === null ? null : { ...(await store.getJson<TreeRows>(ref)), stored };
+}
+
+function sftRows(
+  plan: LinearizePlan,
+  task: Task,
+  { renderer, textModel }: Pick<Services, 'renderer' | 'textModel'>,
+  { problem }: StoredTree,
   slug: string,
-): { rows: SftRow[] } | { invalid: string } {
-  const { problem, tree } = stored;
-  const { params } = plan;
-  const planned = planRows(tree, task, problem as Problem, {
-    rowsPerTree: { search: params.searchRowsPerTree, direct: params.directRowsPerTree },
-    mix: params.backtracks,
-    seed: deriveSeed(plan.seed, plan.key, problem.id),
-    highValue: params.highValue,
-  });
-  if ('invalid' in planned) return planned;
+  rows: readonly TreeRow[],
+): SftRow[] {
+  const { judge, narrator } = plan.roles ?? { judge: null, narrator: null };
   const { tokens: promptTokens } = renderer.prompt(task.prompt(problem));
-  return {
-    rows: planned.rows.map(({ arm, plan: linearization }) => {
-      const { text } = renderTrace(linearization, tree, task, problem);
-      return {
-        schema: 'astroflow.sft-row/1',
-        problemId: problem.id,
-        family: task.family(problem),
-        arm,
-        promptTokens,
-        completionTokens: [...renderer.encode(text), renderer.eosToken],
-        text,
-        plannedBacktracks: linearization.backtracks,
-        backtracks: countBacktracks(text, task.phrases),
-        tree: slug,
-        roles: { policy: plan.policy.base, narrator: 'templates', judge: 'task-rules' },
-      };
-    }),
-  };
+  return rows.map(({ arm, text, plannedBacktracks, ...made }) => ({
+    schema: 'astroflow.sft-row/1',
+    problemId: problem.id,
+    family: task.family(problem),
+    arm,
+    promptTokens,
+    completionTokens: [...renderer.encode(text), renderer.eosToken],
+    text,
+    plannedBacktracks,
+    backtracks: countBacktracks(text, task.phrases),
+    tree: slug,
+    roles: {
+      policy: plan.policy.base,
+      narrator: narrator === null ? 'templates' : textModel(narrator.model).name,
+      judge: judge === null ? 'task-rules' : textModel(judge.model).name,
+    },
+    prompts: plan.roles?.prompts.sha256 ?? null,
+    ...made,
+  }));
 }

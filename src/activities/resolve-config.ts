@@ -10,6 +10,7 @@ import { getTask } from '../core/tasks/index.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
 import { failure } from './failures.ts';
+import { readPrompts } from './prompts.ts';
 
 export interface ResolveConfigInput {
   /** What the person sent, unchecked. */
@@ -53,6 +54,7 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
         for (const [name, source] of Object.entries(config.evaluate.benchmarks)) {
           benchmarks.push({ name, problems: await load(`evaluate.benchmarks.${name}`, source) });
         }
+        const prompts = await readPrompts(config.roles, getTask(config.task), problems);
         if (problems.length > 0) throw invalidConfig(problems);
 
         const resolved = { ...config, run };
@@ -65,6 +67,8 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
           searchProblems,
           rlPrompts,
           benchmarks,
+          prompts:
+            prompts && (await deps.store.putJson(artifactNames.prompts(sha256Hex(JSON.stringify(prompts))), prompts)),
         });
         return { plan, arm, problem };
       }),

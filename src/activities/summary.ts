@@ -1,10 +1,11 @@
-import { artifactNames, type Plan } from '../config/plan.ts';
+import { artifactNames, type LinearizePlan, type Plan } from '../config/plan.ts';
 import type { Arm } from '../config/schema.ts';
 import { type AnswerRecord, emptyFunnel, type RlIteration, type StageUsage } from '../core/records.ts';
 import { getTask } from '../core/tasks/index.ts';
 import { renderReport } from '../report/markdown.ts';
 import { buildSummary, defaultTokenCaps, type Evaluation } from '../report/summary.ts';
 import type { Summary } from '../report/summary-schema.ts';
+import type { Services } from '../services/index.ts';
 import type { Sampler } from '../services/sampler/sampler.ts';
 import { versions } from '../versions.ts';
 import { attempt } from './boundary.ts';
@@ -13,6 +14,7 @@ import { evaluateCallPrefix } from './evaluate.ts';
 import { requireArtifact } from './load.ts';
 import type { UpdateResult } from './reinforce.ts';
 import type { StoredStageResult } from './results.ts';
+import { roleCallPrefix } from './role-calls.ts';
 import { searchCallPrefix } from './search-calls.ts';
 
 export interface PipelineResult {
@@ -36,8 +38,13 @@ interface PlannedStage {
   arm?: Arm;
   resultName: string;
   madeBy: string;
-  /** What the stage's call ids start with; none where it makes no calls. */
-  callPrefixes: string[];
+  /** What the stage's call ids start with, and who was called; none where it makes no calls. */
+  calls: Calls[];
+}
+
+interface Calls {
+  prefix: string;
+  model: Pick<Sampler, 'served'>;
 }
 
 export function createSummaryActivity(deps: ActivityDeps) {
@@ -47,16 +54,16 @@ export function createSummaryActivity(deps: ActivityDeps) {
     writeSummary: (input: { plan: Plan; outcomes: Outcome[] }): Promise<PipelineResult> =>
       attempt(async (at) => {
         const { plan } = input;
-        const { sampler } = deps.services(plan.search.policy);
+        const services = deps.services(plan.search.policy);
         const stages: StageUsage[] = [];
         let funnel: StoredStageResult['funnel'];
         const rl: Partial<Record<Arm, RlIteration[]>> = {};
-        for (const stage of plannedStages(plan)) {
+        for (const stage of plannedStages(plan, services)) {
           const result = await store.getJson<StoredStageResult>(
             await requireArtifact(store, stage.resultName, stage.madeBy),
           );
           const outcome = input.outcomes.find((o) => o.name === stage.name && o.arm === stage.arm);
-          stages.push(await stageUsage(stage, result, outcome?.reused ?? false, sampler, at.signal));
+          stages.push(await stageUsage(stage, result, outcome?.reused ?? false, at.signal));
           funnel ??= result.funnel;
           if (stage.name === 'rl' && stage.arm !== undefined) {
             rl[stage.arm] = await iterations(plan.rl[stage.arm].key, result.iterations ?? 0);
@@ -113,19 +120,20 @@ export function createSummaryActivity(deps: ActivityDeps) {
   }
 }
 
-function plannedStages(plan: Plan): PlannedStage[] {
+function plannedStages(plan: Plan, services: Services): PlannedStage[] {
+  const model = services.sampler;
   return [
     {
       name: 'search',
       resultName: artifactNames.searchResult(plan.search),
       madeBy: 'searchCorpus',
-      callPrefixes: [searchCallPrefix(plan.search)],
+      calls: [{ prefix: searchCallPrefix(plan.search), model }],
     },
     {
       name: 'linearize',
       resultName: artifactNames.result('linearize', plan.linearize.key),
       madeBy: 'linearizeCorpus',
-      callPrefixes: [],
+      calls: roleCalls(plan.linearize, services),
     },
     ...plan.arms.flatMap((arm): PlannedStage[] => {
       const sft = {
@@ -133,7 +141,7 @@ function plannedStages(plan: Plan): PlannedStage[] {
         arm,
         resultName: artifactNames.result('sft', plan.sft[arm].key),
         madeBy: 'fineTune',
-        callPrefixes: [],
+        calls: [],
       };
       if (plan.rl[arm].params.iterations === 0) return [sft];
       const rl = {
@@ -141,7 +149,7 @@ function plannedStages(plan: Plan): PlannedStage[] {
         arm,
         resultName: artifactNames.result('rl', plan.rl[arm].key),
         madeBy: 'reinforce',
-        callPrefixes: [`rl/${plan.rl[arm].key}/`],
+        calls: [{ prefix: `rl/${plan.rl[arm].key}/`, model }],
       };
       return [sft, rl];
     }),
@@ -149,9 +157,18 @@ function plannedStages(plan: Plan): PlannedStage[] {
       name: 'evaluate',
       resultName: artifactNames.evaluationResult(plan.evaluate),
       madeBy: 'evaluate',
-      callPrefixes: plan.evaluate.checkpoints.map((entry) => evaluateCallPrefix(plan.evaluate, entry)),
+      calls: plan.evaluate.checkpoints.map((entry) => ({ prefix: evaluateCallPrefix(plan.evaluate, entry), model })),
     },
   ];
+}
+
+/** Judge and narrator may be other models than the policy, on other servers: each is asked for its own calls. */
+function roleCalls(plan: LinearizePlan, { textModel }: Services): Calls[] {
+  const { judge, narrator } = plan.roles ?? { judge: null, narrator: null };
+  const calls: Calls[] = [];
+  if (judge !== null) calls.push({ prefix: roleCallPrefix(plan, 'judge'), model: textModel(judge.model) });
+  if (narrator !== null) calls.push({ prefix: roleCallPrefix(plan, 'narrate'), model: textModel(narrator.model) });
+  return calls;
 }
 
 /** Wasted: what the service served for the stage's calls and no stored result credits. */
@@ -159,12 +176,11 @@ async function stageUsage(
   stage: PlannedStage,
   result: StoredStageResult,
   reused: boolean,
-  sampler: Sampler,
   signal: AbortSignal,
 ): Promise<StageUsage> {
   const { usage, startedAtMs, endedAtMs } = result;
   const credited = usage.completionTokens;
-  const served = await Promise.all(stage.callPrefixes.map((prefix) => sampler.served(prefix, signal)));
+  const served = await Promise.all(stage.calls.map(({ prefix, model }) => model.served(prefix, signal)));
   const servedTokens = served.reduce<number | null>(
     (sum, one) => (sum === null || one === null ? null : sum + one.tokens),
     0,

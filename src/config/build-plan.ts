@@ -1,8 +1,17 @@
 import type { ArtifactRef } from '../core/artifact.ts';
 import { contentKey } from '../core/key.ts';
 import type { Json } from '../core/problem.ts';
-import type { EvaluatePlan, LinearizePlan, Plan, RlPlan, SearchPlan, SftPlan, StageContext } from './plan.ts';
-import type { Arm, RunConfig } from './schema.ts';
+import type {
+  EvaluatePlan,
+  LanguagePlan,
+  LinearizePlan,
+  Plan,
+  RlPlan,
+  SearchPlan,
+  SftPlan,
+  StageContext,
+} from './plan.ts';
+import type { Arm, RoleModelConfig, RunConfig } from './schema.ts';
 
 /** What `resolveConfig` looked up outside the configuration. */
 export interface PlanInputs {
@@ -15,6 +24,8 @@ export interface PlanInputs {
   /** Null: RL trains on the searched problems. */
   rlPrompts: ArtifactRef | null;
   benchmarks: { name: string; problems: ArtifactRef }[];
+  /** Contents of the prompts of judge and narrator; null: no model fills either role. */
+  prompts: ArtifactRef | null;
 }
 
 /**
@@ -52,10 +63,13 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
     problems: inputs.searchProblems,
   };
 
+  const roles = inputs.prompts === null ? undefined : { ...config.roles, prompts: inputs.prompts };
+  const rowsContent = [search.key, search.problems.sha256, config.linearize];
   const linearize: LinearizePlan = {
-    ...context(key('linearize', [search.key, search.problems.sha256, config.linearize])),
+    ...context(key('linearize', roles === undefined ? rowsContent : [...rowsContent, languageContent(roles)])),
     params: config.linearize,
     search,
+    ...(roles && { roles }),
   };
 
   const sftPlan = (arm: Arm): SftPlan => {
@@ -122,6 +136,16 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
       checkpoints,
     };
   }
+}
+
+/** What determines the text: models by name, their parameters, the prompts' words; no addresses, paths or dials. */
+function languageContent({ judge, narrator, prompts }: LanguagePlan): unknown {
+  const named = (model: RoleModelConfig) => [model.kind, 'model' in model ? model.model : null];
+  return {
+    judge: judge && { ...judge, model: named(judge.model), prompt: undefined },
+    narrator: narrator && { ...narrator, model: named(narrator.model), prompts: undefined },
+    prompts: prompts.sha256,
+  };
 }
 
 /** Arms in an order in which a matched arm comes before the one that matches it. */

@@ -37,7 +37,15 @@ export interface SearchPlan extends StageContext {
 export interface LinearizePlan extends StageContext {
   params: RunConfig['linearize'];
   search: SearchPlan;
+  /** Absent: the task's rules judge and its templates write. */
+  roles?: LanguagePlan;
 }
+
+/** ASTRO's language stage: which models judge and narrate, and the prompts they get. */
+export type LanguagePlan = RunConfig['roles'] & {
+  /** `PromptTexts`: contents, not paths, so that an edited file cannot change a run that has begun. */
+  prompts: ArtifactRef;
+};
 
 export interface SftPlan extends StageContext {
   arm: Arm;
@@ -81,6 +89,11 @@ export const artifactNames = {
   searchResult: (search: IndexedSearch) => `${indexFolder(search)}/result.json`,
   rowsPart: ({ key, search }: Pick<LinearizePlan, 'key' | 'search'>, first: number) =>
     `linearize/${key}/parts-of-${search.params.pageSize}/from-${String(first).padStart(7, '0')}.jsonl`,
+  prompts: (sha: string) => `prompts/${sha}.json`,
+  /** What judge and narrator made of one tree. */
+  treeRows: (key: string, slug: string) => `linearize/${key}/${slug}/rows.json`,
+  /** One answer of a judge (`judge-7`) or narrator (`narrate-search-0-3`). */
+  roleAnswer: (key: string, slug: string, ask: string) => `linearize/${key}/${slug}/${ask}.json`,
   rows: (key: string, arm: Arm) => `linearize/${key}/${arm}.jsonl`,
   funnel: (key: string) => `linearize/${key}/funnel.json`,
   sftStep: (key: string, step: number) => `sft/${key}/step-${String(step).padStart(5, '0')}.json`,

@@ -97,6 +97,8 @@ const judge = z.strictObject({
   votes: count.max(64).default(8),
   /** Votes that keep a solution: all of them (the paper), or more than half. */
   accept: z.enum(['unanimous', 'majority']).default('unanimous'),
+  /** Correct solutions of a tree that are voted on, drawn at random where it has more. */
+  maxSolutions: count.max(64).default(4),
   temperature: z.number().min(0).max(2).default(1),
   maxTokens: count.default(512),
   /** The prompt's file, relative to the repository or absolute. */

@@ -1,4 +1,7 @@
+import type { VoteCount } from './language/votes.ts';
+import type { TraceEvent } from './linearize.ts';
 import type { Verdict } from './problem.ts';
+import type { Usage } from './usage.ts';
 
 /** The rows that stages store and later stages read. Each carries its schema, so that a file explains itself. */
 
@@ -21,8 +24,23 @@ export interface SftRow {
   backtracks: number;
   /** Slug of the tree it was read from. */
   tree: string;
-  /** Which model filled which role. */
-  roles: { policy: string; narrator: 'templates'; judge: 'task-rules' };
+  /** Which model filled which role; `task-rules` and `templates` where none did. */
+  roles: { policy: string; narrator: string; judge: string };
+  /** SHA-256 of the stored prompts that judge and narrator got; null without either. */
+  prompts: string | null;
+  plan: RowPlan;
+  /** The judge's votes on the right solution; null where the task's rules judged. */
+  votes: VoteCount | null;
+  /** Events that the narrator was asked for and a template wrote. */
+  fallbacks: number;
+}
+
+/** The linearisation a text was written from, in short. */
+export interface RowPlan {
+  /** k as drawn; the tree may hold fewer different wrong answers. */
+  requested: number;
+  /** Each event with the node it shows, or goes back to. */
+  events: [kind: TraceEvent['kind'], node: number][];
 }
 
 /** One sampled answer of reinforcement learning, with all that a later method could ask of it. */
@@ -101,6 +119,23 @@ export interface Funnel {
   directRows: number;
   /** Reason to count. */
   rejected: Record<string, number>;
+  /** What judge and narrator did; absent where neither is a model. */
+  language?: LanguageCounts;
+}
+
+export interface LanguageCounts {
+  /** Right solutions voted on, and those that became ends of traces. */
+  judged: number;
+  approved: number;
+  votes: number;
+  /** Votes without a readable verdict: they count as not good. */
+  unreadVotes: number;
+  /** Events that a narrator was asked for, and those of them that a template wrote in the end. */
+  narrated: number;
+  fallbacks: number;
+  /** Narrated rows that the filter took out, by reason. */
+  rejectedRows: Record<string, number>;
+  usage: Usage;
 }
 
 export const emptyFunnel: Funnel = {

@@ -120,8 +120,21 @@ function funnelSection({ funnel }: Summary): string {
     ['search rows', integer(funnel.searchRows)],
     ['direct rows', integer(funnel.directRows)],
     ...Object.entries(funnel.rejected).map(([reason, number]) => [`rejected: ${reason}`, integer(number)]),
+    ...languageRows(funnel.language),
   ];
   return ['## From problems to training rows', table(rows)].join('\n\n');
+}
+
+function languageRows(language: Summary['funnel']['language']): string[][] {
+  if (language === undefined) return [];
+  return [
+    ['right solutions judged', integer(language.judged)],
+    ['right solutions approved', integer(language.approved)],
+    ['votes without a verdict', integer(language.unreadVotes)],
+    ['events narrated', integer(language.narrated)],
+    ['events a template wrote instead', integer(language.fallbacks)],
+    ...Object.entries(language.rejectedRows).map(([reason, number]) => [`rows rejected: ${reason}`, integer(number)]),
+  ];
 }
 
 function stagesSection(summary: Summary): string {

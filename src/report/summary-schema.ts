@@ -66,6 +66,19 @@ const funnel = z.strictObject({
   searchRows: count,
   directRows: count,
   rejected: z.record(z.string(), count),
+  /** Present where a model judged or narrated. */
+  language: z
+    .strictObject({
+      judged: count,
+      approved: count,
+      votes: count,
+      unreadVotes: count,
+      narrated: count,
+      fallbacks: count,
+      rejectedRows: z.record(z.string(), count),
+      usage: z.strictObject({ calls: count, promptTokens: count, completionTokens: count }),
+    })
+    .optional(),
 });
 
 const stage = z.strictObject({

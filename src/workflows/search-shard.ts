@@ -1,16 +1,8 @@
-import {
-  ActivityFailure,
-  ApplicationFailure,
-  CancellationScope,
-  ChildWorkflowFailure,
-  condition,
-  continueAsNew,
-  executeChild,
-} from '@temporalio/workflow';
+import { CancellationScope, condition, continueAsNew, executeChild } from '@temporalio/workflow';
 import type { SearchPlan } from '../config/plan.ts';
 import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import { cpuActivities, shortActivities } from './activities.ts';
-import { startedByHand } from './failures.ts';
+import { isRefusal, rootMessage, startedByHand } from './failures.ts';
 import { searchProblem } from './search-problem.ts';
 import { givenPlan, trackStage } from './stage.ts';
 
@@ -110,22 +102,4 @@ export async function searchShard(input: ShardInput): Promise<ShardResult> {
   await track.update({ done: from + count - start, tokens: sums.usage.completionTokens });
   if (from + count >= to) return sums;
   return continueAsNew<typeof searchShard>({ plan, shard, start, from: from + count, to, sofar: sums });
-}
-
-/** The service refuses what we send: every other problem would meet the same answer. */
-function isRefusal(error: unknown): boolean {
-  const cause = rootCause(error);
-  return cause instanceof ApplicationFailure && cause.type === 'ServiceRefused';
-}
-
-function rootCause(error: unknown): unknown {
-  let cause = error;
-  while ((cause instanceof ChildWorkflowFailure || cause instanceof ActivityFailure) && cause.cause)
-    cause = cause.cause;
-  return cause;
-}
-
-function rootMessage(error: unknown): string {
-  const cause = rootCause(error);
-  return (cause instanceof Error ? cause.message : String(cause)).slice(0, 200);
 }

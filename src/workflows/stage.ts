@@ -32,8 +32,8 @@ export function givenPlan<P>(input: unknown): P | undefined {
   return typeof plan === 'object' && plan !== null && 'key' in plan ? (plan as P) : undefined;
 }
 
-/** Workflows that can take more steps than one history should hold (2,000 events) continue as new from here on. */
-export const historyIsLong = () => workflowInfo().historyLength > 1_700;
+/** Workflows that can take more steps than one history should hold (2,000 events) continue as new before `ahead` more. */
+export const historyIsLong = (ahead = 300) => workflowInfo().historyLength + ahead > 2_000;
 
 export function resolveInput(input: unknown): Promise<ResolvedInput> {
   const { workflowId, workflowType } = workflowInfo();

@@ -15,6 +15,7 @@ const inputs: PlanInputs = {
   searchProblems: ref('problems'),
   rlPrompts: null,
   benchmarks: [{ name: 'b', problems: ref('benchmark') }],
+  prompts: null,
 };
 
 function planOf(config: RunConfigInput, changed: Partial<PlanInputs> = {}): Plan {

@@ -2,6 +2,7 @@ import type { ActivityDeps } from '../../src/activities/deps.ts';
 import { createServices, type Services } from '../../src/services/index.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import type { ArtifactStore } from '../../src/services/store/store.ts';
+import type { TextModel } from '../../src/services/text-model/text-model.ts';
 import type { Trainer } from '../../src/services/trainer/trainer.ts';
 
 /** What a test puts between the activities and what they call. */
@@ -9,6 +10,7 @@ export interface Doubles {
   sampler?: (real: Sampler) => Sampler;
   trainer?: (real: Trainer) => Trainer;
   store?: (real: ArtifactStore) => ArtifactStore;
+  textModel?: (real: TextModel) => TextModel;
 }
 
 /** Services by policy, opened once; what is in between can differ from call to call. */
@@ -23,7 +25,10 @@ export function openScripted(): (doubles?: Doubles) => ActivityDeps['services'] 
         renderer: services.renderer,
         sampler: doubles.sampler?.(services.sampler) ?? services.sampler,
         trainer: doubles.trainer?.(services.trainer) ?? services.trainer,
-        textModel: services.textModel,
+        textModel: (role) => {
+          const real = services.textModel(role);
+          return doubles.textModel?.(real) ?? real;
+        },
       };
     };
 }

@@ -1,0 +1,67 @@
+import { artifactNames, type LinearizePlan } from '../config/plan.ts';
+import type { WrittenText } from '../core/language/votes.ts';
+import type { Message } from '../core/problem.ts';
+import { deriveSeed } from '../core/seed.ts';
+import { addUsage, noUsage, type Usage } from '../core/usage.ts';
+import type { ArtifactStore } from '../services/store/store.ts';
+import type { TextModel } from '../services/text-model/text-model.ts';
+import type { Attempt } from './boundary.ts';
+
+export type Role = 'judge' | 'narrate';
+
+/** What a model in a role answered to one ask: stored before anything is made of it, so it is never asked for twice. */
+export interface RoleAnswer {
+  schema: 'astroflow.role-answer/1';
+  callId: string;
+  model: string;
+  texts: WrittenText[];
+  usage: Usage;
+}
+
+/** Call ids of a role start with this. By role first: two roles may be served by one server, which is asked for each. */
+export function roleCallPrefix({ key }: Pick<LinearizePlan, 'key'>, role: Role): string {
+  return `linearize/${key}/${role}/`;
+}
+
+/** Calls for one tree, and what they cost, those of earlier attempts included: their answers are used as well. */
+export function createRoleCalls(context: { store: ArtifactStore; plan: LinearizePlan; slug: string; at: Attempt }) {
+  const { store, plan, slug, at } = context;
+  const calls: string[] = [];
+  let usage: Usage = noUsage;
+
+  return {
+    /** `id` names the ask inside tree and role. */
+    async ask(
+      role: Role,
+      id: string,
+      model: TextModel,
+      request: { messages: Message[]; n: number; maxTokens: number; temperature: number },
+    ): Promise<WrittenText[]> {
+      const name = artifactNames.roleAnswer(plan.key, slug, `${role}-${id}`);
+      const ref = (await store.find(name)) ?? (await store.putJson(name, await call(role, id, model, request)));
+      // Another attempt may have stored its answer first; what is stored counts.
+      const answer = await store.getJson<RoleAnswer>(ref);
+      calls.push(answer.callId);
+      usage = addUsage(usage, answer.usage);
+      return answer.texts;
+    },
+    made: () => ({ calls, usage }),
+  };
+
+  async function call(
+    role: Role,
+    id: string,
+    model: TextModel,
+    { messages, n, maxTokens, temperature }: { messages: Message[]; n: number; maxTokens: number; temperature: number },
+  ): Promise<RoleAnswer> {
+    const callId = `${roleCallPrefix(plan, role)}${slug}/${id}`;
+    const seed = deriveSeed(plan.seed, plan.key, slug, role, id);
+    const answer = await model.ask(
+      { callId, attempt: at.number, messages, n, maxTokens, temperature, seed },
+      at.signal,
+    );
+    return { schema: 'astroflow.role-answer/1', callId, model: model.name, ...answer };
+  }
+}
+
+export type RoleCalls = ReturnType<typeof createRoleCalls>;

@@ -1,0 +1,49 @@
+import { CancellationScope, condition } from '@temporalio/workflow';
+import type { SpokenPlan } from '../activities/narrate.ts';
+import { sampleActivities, shortActivities } from './activities.ts';
+import { isRefusal, rootMessage } from './failures.ts';
+
+/**
+ * The language stage of one page of trees: a bounded window of them in flight, one activity each. Returns the trees
+ * that had to be left behind, with the reason, by slug.
+ */
+export async function narratePage(
+  plan: SpokenPlan,
+  first: number,
+  onTree: (tokens: number) => void,
+): Promise<Record<string, string>> {
+  const { narrateTree } = sampleActivities();
+  const { slugs } = await shortActivities().readTreesPage({ plan, first });
+  const failures: Record<string, string> = {};
+  let inFlight = 0;
+  let fatal: unknown;
+
+  const narrate = (slug: string) => {
+    inFlight += 1;
+    void narrateTree
+      .executeWithOptions({ summary: slug }, [{ plan, slug }])
+      .then(({ usage }) => onTree(usage.completionTokens))
+      .catch((error) => {
+        // One hopeless tree is recorded and left behind; a cancelled run or a refused request is not its fault.
+        if (CancellationScope.current().consideredCancelled || isRefusal(error)) fatal ??= error;
+        failures[slug] = rootMessage(error);
+        onTree(0);
+      })
+      .finally(() => {
+        inFlight -= 1;
+      });
+  };
+
+  try {
+    for (const slug of slugs) {
+      await condition(() => inFlight < plan.roles.concurrency || fatal !== undefined);
+      if (fatal !== undefined) break;
+      narrate(slug);
+    }
+  } finally {
+    // Also when cancelled: what is in flight ends its call first.
+    await CancellationScope.nonCancellable(() => condition(() => inFlight === 0));
+  }
+  if (fatal !== undefined) throw fatal;
+  return failures;
+}
