@@ -1,34 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { TracePlan } from '../../src/core/linearize.ts';
-import type { Problem } from '../../src/core/problem.ts';
-import { foldRounds, gradeTerminal } from '../../src/core/search/index.ts';
-import type { NewChild, SearchTree } from '../../src/core/search/types.ts';
-import type { Task } from '../../src/core/task.ts';
 import { astroPhrases } from '../../src/core/tasks/astro-phrases.ts';
 import { countdown } from '../../src/core/tasks/countdown.ts';
 import { countdownProblem } from '../../src/core/tasks/countdown-problems.ts';
 import { renderTrace } from '../../src/core/trace.ts';
-import { noUsage } from '../../src/core/usage.ts';
 import { deepProblem, deepTask } from '../fakes/deep-task.ts';
-import { searchParams } from '../fakes/search-run.ts';
-
-/** A tree that holds exactly these solutions. */
-function treeOf(task: Task, problem: Problem, solutions: string[][]): SearchTree {
-  const children = solutions.map((steps): NewChild => {
-    const terminal = gradeTerminal(task, problem, steps);
-    return { text: steps.join(''), steps, tokens: [], meanLogprob: 0, multiplicity: 1, terminal, rollouts: [] };
-  });
-  const expansions = [{ node: 0, children }];
-  const round = {
-    schema: 'astroflow.search-round/1' as const,
-    round: 0,
-    expansions,
-    revisits: [],
-    calls: [],
-    usage: noUsage,
-  };
-  return foldRounds(problem.id, [round], { ...searchParams, algorithm: 'sampling' });
-}
+import { treeOf } from '../fakes/tree-of.ts';
 
 describe('a Countdown trace', () => {
   const problem = countdownProblem([4, 9, 3], 39);

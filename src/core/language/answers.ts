@@ -44,9 +44,9 @@ function holdsLiteral(text: string, literal: string): boolean {
   if (parts === null) return false;
   const body = parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join(' ?');
   const [first, last] = [parts[0] as string, parts.at(-1) as string];
-  // A minus sign after nothing, an opening bracket or an operator is the number's own.
+  // A minus sign after nothing, an opening bracket, an operator or, close to the number, a word is the number's own.
   const before = /^\d/.test(first)
-    ? '(?<![A-Za-z0-9]|\\d\\.|(?:^|[=(\\[{,:<>*/^]) ?- ?)'
+    ? '(?<![A-Za-z0-9]|\\d\\.|(?:^|[=(\\[{,:<>*/^]) ?- ?|[A-Za-z] -)'
     : wordEdge(first, '(?<![A-Za-z0-9\\\\])');
   const after = /\d$/.test(last) ? '(?![A-Za-z0-9]|[.,]\\d| ?/ ?\\d)' : wordEdge(last, '(?![A-Za-z0-9])');
   return new RegExp(before + body + after).test(text);
