@@ -141,3 +141,46 @@ describe('an invalid configuration', () => {
     await expect(resolve(config)).rejects.toThrow('/nowhere');
   });
 });
+
+describe('the prompts of judge and narrator', () => {
+  const judged = (prompt?: string) => ({
+    ...tinyRun,
+    roles: { judge: { model: { kind: 'scripted' as const }, ...(prompt && { prompt }) } },
+  });
+
+  it('are stored by their contents, so that editing a file changes the next run only', async () => {
+    const file = join(lab.folder, 'judge.md');
+    const text = '# User\n{{problem}}\n{{solution}}\nVERDICT?';
+    await writeFile(file, text);
+    const { plan } = await resolve(judged(file));
+    const { prompts } = plan.linearize.roles!;
+    await writeFile(file, `${text} Be strict.`);
+    expect(await lab.store.getJson(prompts)).toEqual({ judge: text });
+    const edited = (await resolve(judged(file))).plan.linearize;
+    expect(edited.roles?.prompts.sha256).not.toBe(prompts.sha256);
+    expect(edited.key).not.toBe(plan.linearize.key);
+  });
+
+  it('are not read where no model fills a role', async () => {
+    expect((await resolve(tinyRun)).plan.linearize).not.toHaveProperty('roles');
+  });
+
+  it('are refused when they cannot be used, all at once and each with its path', async () => {
+    const file = join(lab.folder, 'bad.md');
+    await writeFile(file, '# User\n{{problem}} {{answer}}');
+    const { message, paths } = await refusal({
+      ...judged(file),
+      roles: { ...judged(file).roles, narrator: { prompts: { step: '/nowhere/step.md' } } },
+    });
+    expect(paths).toEqual([
+      'roles.narrator',
+      'roles.judge.prompt',
+      'roles.judge.prompt',
+      'roles.narrator.prompts.step',
+    ]);
+    expect(message).toContain('the task "countdown" has no phrases for a narrator');
+    expect(message).toContain('unknown placeholder {{answer}}');
+    expect(message).toContain('the placeholder {{solution}} is missing');
+    expect(message).toContain('cannot read /nowhere/step.md');
+  });
+});

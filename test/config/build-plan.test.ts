@@ -110,6 +110,46 @@ describe('content keys', () => {
   });
 });
 
+describe('the key of linearisation with roles', () => {
+  const chat = { kind: 'openai-chat' as const, model: 'm', baseUrl: 'http://a:1' };
+  const spoken: RunConfigInput = { roles: { judge: { model: chat }, narrator: {} } };
+  const prompts = ref('prompts');
+  const keyOf = (config: RunConfigInput, changed: Partial<PlanInputs> = { prompts }) =>
+    planOf(config, changed).linearize.key;
+
+  it.each<[string, RunConfigInput]>([
+    ['the model', { roles: { judge: { model: { ...chat, model: 'n' } }, narrator: {} } }],
+    ['votes', { roles: { judge: { model: chat, votes: 4 }, narrator: {} } }],
+    ['the rule', { roles: { judge: { model: chat, accept: 'majority' }, narrator: {} } }],
+    ['solutions judged', { roles: { judge: { model: chat, maxSolutions: 9 }, narrator: {} } }],
+    ['a temperature', { roles: { judge: { model: chat }, narrator: { temperature: 0 } } }],
+    ['a role left out', { roles: { judge: { model: chat } } }],
+  ])('changes with %s', (_what, config) => {
+    expect(keyOf(config)).not.toBe(keyOf(spoken));
+  });
+
+  it('changes with the prompts’ words, and from no roles to some', () => {
+    expect(keyOf(spoken, { prompts: ref('other words') })).not.toBe(keyOf(spoken));
+    expect(keyOf({}, { prompts: null })).not.toBe(keyOf(spoken));
+  });
+
+  it.each<[string, RunConfigInput]>([
+    ['concurrency', { roles: { ...spoken.roles, concurrency: 3 } }],
+    ['an address', { roles: { judge: { model: { ...chat, baseUrl: { env: 'JUDGE' }, timeoutMs: 7 } }, narrator: {} } }],
+    [
+      'the place of a prompt',
+      {
+        roles: {
+          judge: { model: chat, prompt: 'elsewhere.md' },
+          narrator: { prompts: { step: 'elsewhere.md' } },
+        },
+      },
+    ],
+  ])('does not change with %s', (_what, config) => {
+    expect(keyOf(config)).toBe(keyOf(spoken));
+  });
+});
+
 describe('the plan', () => {
   it('runs a matched arm before the one that matches it, whatever the order of "arms"', () => {
     expect(planOf({}).arms).toEqual(['search', 'direct']);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { linearize, planRows, type TracePlan } from '../../src/core/linearize.ts';
+import { judgedSolutions, linearize, planRows, type TracePlan } from '../../src/core/linearize.ts';
 import { lowestCommonAncestor, nodeAt, pathTo } from '../../src/core/search/tree.ts';
 import type { SearchTree } from '../../src/core/search/types.ts';
 import type { Task } from '../../src/core/task.ts';
@@ -9,6 +9,7 @@ import { countdownProblem } from '../../src/core/tasks/countdown-problems.ts';
 import { renderTrace } from '../../src/core/trace.ts';
 import { deepProblem, deepTask } from '../fakes/deep-task.ts';
 import { countdownPolicy, deepPolicy, runSearch } from '../fakes/search-run.ts';
+import { treeOf } from '../fakes/tree-of.ts';
 
 const seed = fc.integer();
 
@@ -115,6 +116,50 @@ describe('a trace', () => {
       }
     }, 0.3);
     expect(reflections).toBeGreaterThan(0);
+  });
+});
+
+describe('a judge', () => {
+  const options = { mix: [0, 1], seed: 3 };
+
+  it('is shown right and sound solutions, each once, and at most as many as asked for', () => {
+    fc.assert(
+      fc.property(cases, fc.integer({ min: 1, max: 5 }), ({ tree, task, problem }, most) => {
+        const nodes = judgedSolutions(tree, task, problem, { ...options, most });
+        expect(nodes.length).toBeLessThanOrEqual(most);
+        expect(new Set(nodes).size).toBe(nodes.length);
+        for (const node of nodes)
+          expect(nodeAt(tree.nodes, node).terminal).toMatchObject({ correct: true, sound: true });
+        expect(judgedSolutions(tree, task, problem, { ...options, most: 1000 })).toEqual(expect.arrayContaining(nodes));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('decides which of them end traces; a tree without one is invalid', () => {
+    let judged = 0;
+    fc.assert(
+      fc.property(cases, seed, ({ tree, task, problem }, seed) => {
+        const rows = { ...options, rowsPerTree: { search: 3, direct: 1 }, seed, highValue: null };
+        const [star] = judgedSolutions(tree, task, problem, { ...options, most: 1 });
+        if (star === undefined) return;
+        judged += 1;
+        const planned = planRows(tree, task, problem, { ...rows, approved: new Set([star]) });
+        if ('invalid' in planned) throw new Error(planned.invalid);
+        expect(planned.rows.every(({ plan }) => plan.nodes.at(-1) === star)).toBe(true);
+        const refused = { invalid: 'no approved correct answer' };
+        expect(planRows(tree, task, problem, { ...rows, approved: new Set() })).toEqual(refused);
+      }),
+      { numRuns: 20 },
+    );
+    expect(judged).toBeGreaterThan(0);
+  });
+
+  it('is shown nothing of a tree that gives no trace anyway', () => {
+    const problem = deepProblem(9, 2);
+    const tree = treeOf(deepTask, problem, [['Step 1: add 4.\n\n', 'Step 2: add 5.\nThe total is \\boxed{9}.']]);
+    expect(judgedSolutions(tree, deepTask, problem, { mix: [1], seed: 1, most: 4 })).toEqual([]);
+    expect(judgedSolutions(tree, deepTask, problem, { mix: [0], seed: 1, most: 4 })).toEqual([2]);
   });
 });
 
