@@ -6,8 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { startEngine } from '../src/cli/engine.ts';
 import { packageRoot, venvPython } from '../src/cli/paths.ts';
 import { countdown } from '../src/core/tasks/countdown.ts';
+import type { Renderer } from '../src/services/renderer/renderer.ts';
 import { tokenizerRenderer } from '../src/services/renderer/tokenizer.ts';
 import { openaiSampler } from '../src/services/sampler/openai.ts';
+import type { Sampler } from '../src/services/sampler/sampler.ts';
 import { timed } from './clock.ts';
 import { type DecodeResult, medianRatio, type Rate } from './report.ts';
 
@@ -28,18 +30,21 @@ export interface DecodeOptions {
 export async function measureDecode(options: DecodeOptions): Promise<DecodeResult> {
   const { folder, threads, sequences, tokensPerSequence } = options;
   const model = withoutEndOfText(resolve(packageRoot, options.model), join(folder, 'endless-model'));
-  const prompts = promptsOf(model, sequences);
+  const renderer = tokenizerRenderer(model);
+  const prompts = promptsOf(renderer, sequences);
   const data = join(folder, 'decode-engine');
   mkdirSync(data, { recursive: true });
   const engine = startEngine({ data, logFile: join(folder, 'decode-engine.log'), model, threads });
+  const sampler = (url: string) =>
+    openaiSampler({ baseUrl: url, timeoutMs: 600_000, prompts: 'tokens' }, process.env, renderer);
   const generate = startGenerate({ model, threads, prompts, tokens: tokensPerSequence });
   try {
     await generate.next();
     const url = await engine.url;
-    await askEngine(url, prompts, tokensPerSequence, 0);
+    await askEngine(sampler(url), prompts, tokensPerSequence, 0);
     const rounds: DecodeResult['rounds'] = [];
     for (let round = 1; round <= options.rounds; round++) {
-      const engineRate = await timed(() => askEngine(url, prompts, tokensPerSequence, round));
+      const engineRate = await timed(() => askEngine(sampler(url), prompts, tokensPerSequence, round));
       rounds.push({ engine: engineRate, transformers: await generate.next() });
     }
     const ratio = medianRatio(
@@ -65,16 +70,14 @@ function withoutEndOfText(from: string, to: string): string {
 }
 
 /** Countdown problems as the search asks them. */
-function promptsOf(model: string, count: number): number[][] {
-  const renderer = tokenizerRenderer(model);
+function promptsOf(renderer: Renderer, count: number): number[][] {
   return countdown
     .generate({ split: 'train', count, seed: 1 })
     .map((problem) => renderer.prompt(countdown.prompt(problem)).tokens);
 }
 
 /** Tokens of one request per prompt, all at once. */
-async function askEngine(baseUrl: string, prompts: number[][], maxTokens: number, seed: number): Promise<number> {
-  const sampler = openaiSampler({ baseUrl, timeoutMs: 600_000 }, process.env);
+async function askEngine(sampler: Sampler, prompts: number[][], maxTokens: number, seed: number): Promise<number> {
   const { signal } = new AbortController();
   const counts = await Promise.all(
     prompts.map(async (prompt, index) => {

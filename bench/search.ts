@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { packageRoot } from '../src/cli/paths.ts';
 import type { PolicyConfig, RunConfigInput } from '../src/config/schema.ts';
 import { openServices } from '../src/services/index.ts';
+import { tokenizerRenderer } from '../src/services/renderer/tokenizer.ts';
 import { openaiSampler } from '../src/services/sampler/openai.ts';
 import type { SampleRequest } from '../src/services/sampler/sampler.ts';
 import { folderStore } from '../src/services/store/folder.ts';
@@ -55,7 +56,7 @@ export async function measureSearch(bed: Bed, options: SearchOptions): Promise<S
       const pipeline = await search(`${round}`, problems);
       const cpu = cpuBetween(before, readCpu(bed.pids));
       const beforeRaw = readCpu(bed.pids);
-      const raw = await timed(() => replay(recorded, env));
+      const raw = await timed(() => replay(recorded, env, options.model));
       const rawCpu = cpuBetween(beforeRaw, readCpu(bed.pids));
       rounds.push({ pipeline, raw, requests: recorded.length, cpu, rawCpu });
     }
@@ -83,8 +84,9 @@ function demoSearch(model: string, count: number): RunConfigInput {
 }
 
 /** Completion tokens of the same requests, problem by problem, as many problems at a time as the pipeline had. */
-async function replay(requests: readonly SampleRequest[], env: NodeJS.ProcessEnv): Promise<number> {
-  const sampler = openaiSampler({ baseUrl: { env: 'ASTROFLOW_ENGINE_URL' }, timeoutMs: 120_000 }, env);
+async function replay(requests: readonly SampleRequest[], env: NodeJS.ProcessEnv, model: string): Promise<number> {
+  const config = { baseUrl: { env: 'ASTROFLOW_ENGINE_URL' }, timeoutMs: 120_000, prompts: 'tokens' } as const;
+  const sampler = openaiSampler(config, env, tokenizerRenderer(model));
   const { signal } = new AbortController();
   let tokens = 0;
   await inFlight(byProblem(requests), concurrency, async (problem) => {

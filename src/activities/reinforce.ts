@@ -123,7 +123,7 @@ export function createReinforceActivities(deps: ActivityDeps) {
             stops: [...task.answerStops],
             keepStop: false,
             seed,
-            logprobs: true,
+            logprobs: 'required',
           },
           at.signal,
         );

@@ -70,14 +70,14 @@ function createCalls({ search, task, slug, services, at }: RoundContext, round: 
             stops: [...stops, ...task.answerStops],
             keepStop: task.keepsStop,
             seed: deriveSeed(search.seed, search.key, slug, round, kind, members[0] ?? 0),
-            logprobs,
+            logprobs: logprobs && 'wanted',
           },
           at.signal,
         );
         for (const [position, i] of members.entries()) answers[i] = result.completions[position] ?? [];
         ids.push(callId);
         usage = addUsage(usage, {
-          calls: 1,
+          calls: result.calls,
           promptTokens: result.promptTokens,
           completionTokens: result.completionTokens,
         });

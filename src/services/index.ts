@@ -20,14 +20,17 @@ export interface Services {
   textModel(role: RoleModelConfig): TextModel;
 }
 
+/** Told once what a service lacks and what is done instead. */
+export type Warn = (message: string) => void;
+
 /**
  * What a policy is made of. Nothing is contacted here: addresses and keys are read from `env` at each call.
  *
  * @throws ServiceError (fatal) when the policy's tokenizer cannot be used
  */
-export function createServices(policy: PolicyConfig, env: NodeJS.ProcessEnv): Services {
+export function createServices(policy: PolicyConfig, env: NodeJS.ProcessEnv, warn: Warn = console.warn): Services {
   const renderer = createRenderer(policy.tokenizer, policy.template);
-  const sampler = createSampler(policy, env, renderer);
+  const sampler = createSampler(policy, env, renderer, warn);
   return {
     renderer,
     sampler,
@@ -37,20 +40,20 @@ export function createServices(policy: PolicyConfig, env: NodeJS.ProcessEnv): Se
 }
 
 /** Services by policy, made once per process: activities ask for them at every call. */
-export function openServices(env: NodeJS.ProcessEnv): (policy: PolicyConfig) => Services {
+export function openServices(env: NodeJS.ProcessEnv, warn?: Warn): (policy: PolicyConfig) => Services {
   const open = new Map<string, Services>();
   return (policy) => {
     const key = JSON.stringify(policy);
-    const services = open.get(key) ?? createServices(policy, env);
+    const services = open.get(key) ?? createServices(policy, env, warn);
     open.set(key, services);
     return services;
   };
 }
 
-function createSampler({ sampler }: PolicyConfig, env: NodeJS.ProcessEnv, renderer: Renderer): Sampler {
+function createSampler({ sampler }: PolicyConfig, env: NodeJS.ProcessEnv, renderer: Renderer, warn: Warn): Sampler {
   switch (sampler.kind) {
     case 'openai':
-      return openaiSampler(sampler, env);
+      return openaiSampler(sampler, env, renderer, { warn });
     case 'tinker':
       return tinkerSampler(sampler, env, renderer);
     case 'scripted':

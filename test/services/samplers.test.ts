@@ -22,7 +22,7 @@ const request: SampleRequest = {
   stops: ['\n'],
   keepStop: true,
   seed: 5,
-  logprobs: true,
+  logprobs: 'required',
 };
 
 let server: TinkerDouble;
@@ -32,8 +32,14 @@ beforeEach(async () => {
 afterEach(() => server.close());
 
 describe('an OpenAI sampler', () => {
+  const config = { timeoutMs: 5000, prompts: 'tokens' } as const;
   const sampler = (path = '') =>
-    openaiSampler({ baseUrl: `${server.baseUrl}${path}`, apiKey: { env: 'KEY' }, timeoutMs: 5000 }, { KEY: 'secret' });
+    openaiSampler(
+      { ...config, baseUrl: `${server.baseUrl}${path}`, apiKey: { env: 'KEY' } },
+      { KEY: 'secret' },
+      renderer,
+      { warn: () => {} },
+    );
   const choice = (index: number, change = {}) => ({
     index,
     text: `${index}\n`,
@@ -115,9 +121,10 @@ describe('an OpenAI sampler', () => {
     ['fatal', { status: 404, json: { detail: 'Not Found' } }, /404/],
     ['fatal', { status: 400, json: { error: { message: 'max_tokens is too large' } } }, /max_tokens is too large/],
     ['fatal', { status: 401, json: { error: { message: 'wrong key' } } }, /wrong key/],
-    ['fatal', { json: { choices: [choice(0)] } }, /1 choices instead of 4/],
+    ['fatal', { status: 422, json: { detail: [{ loc: ['body', 'model'], msg: 'missing' }] } }, /missing/],
+    ['retryable', { json: { choices: [] } }, /without any choice/],
+    ['retryable', { text: '{"choices": [' }, /broke off its answer/],
     ['fatal', { json: four({ token_ids: undefined }) }, /without token ids/],
-    ['fatal', { json: four({ logprobs: null }) }, /without log-probabilities/],
     ['retryable', { json: four({ finish_reason: 'abort' }) }, /"abort"/],
   ] as [ServiceErrorKind, DoubleAnswer, RegExp][])('is %s after %j', async (kind, answer, message) => {
     server.answer(completions, answer);
@@ -157,7 +164,7 @@ describe('an OpenAI sampler', () => {
   });
 
   it('names the environment variable that is missing', async () => {
-    const without = openaiSampler({ baseUrl: { env: 'ASTROFLOW_ENGINE_URL' }, timeoutMs: 5000 }, {});
+    const without = openaiSampler({ ...config, baseUrl: { env: 'ASTROFLOW_ENGINE_URL' } }, {}, renderer);
     await expect(without.sample(request, signal)).rejects.toMatchObject({ kind: 'fatal' });
     await expect(without.sample(request, signal)).rejects.toThrow(
       /policy\.sampler\.baseUrl names .* ASTROFLOW_ENGINE_URL/,
@@ -166,7 +173,7 @@ describe('an OpenAI sampler', () => {
 
   it('finds a service again that came back on another port', async () => {
     const env: NodeJS.ProcessEnv = { URL: 'http://127.0.0.1:9' };
-    const moving = openaiSampler({ baseUrl: { env: 'URL' }, timeoutMs: 5000 }, env);
+    const moving = openaiSampler({ ...config, baseUrl: { env: 'URL' } }, env, renderer);
     await expect(moving.sample(request, signal)).rejects.toMatchObject({ kind: 'retryable' });
     env.URL = server.baseUrl;
     server.answer(completions, { json: four() });

@@ -24,7 +24,7 @@ function request(text: string, change: Partial<SampleRequest> = {}): SampleReque
     stops: [],
     keepStop: true,
     seed: 7,
-    logprobs: true,
+    logprobs: 'required',
     ...change,
   };
 }

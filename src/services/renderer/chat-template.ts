@@ -1,4 +1,4 @@
-import { Template } from '@huggingface/jinja';
+import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import type { Message } from '../../core/problem.ts';
 import { ServiceError } from '../errors.ts';
 import { type ModelFolder, tokenizerService, tokenText } from './model-folder.ts';
@@ -36,6 +36,24 @@ const DATE: Record<string, string> = {
 };
 const DATE_STRING = '26 Jul 2024';
 
+/** What Jinja and transformers give to every template. */
+const constants = {
+  true: true,
+  false: false,
+  none: null,
+  True: true,
+  False: false,
+  None: null,
+  range: (first: number, end?: number, step = 1): number[] => {
+    const [from, to] = end === undefined ? [0, first] : [first, end];
+    return Array.from({ length: Math.max(0, Math.ceil((to - from) / step)) }, (_, index) => from + index * step);
+  },
+  raise_exception: (message: string): never => {
+    throw new Error(message);
+  },
+  strftime_now: (format: string): string => format.replace(/%-?(.)/g, (written, code: string) => DATE[code] ?? written),
+};
+
 /** Stands where an answer goes on; no template has a reason to look for it. */
 const MARK = 'ASTROFLOW-CONTINUES-HERE';
 
@@ -53,18 +71,20 @@ export function chatTemplate(folder: ModelFolder): ChatTemplate {
         'add chat_template.jinja there, or set policy.template to "plain"',
     );
   }
-  const template = parse(path, source);
+  const program = parseTemplate(path, source);
   const variables = {
     ...specialTokens(folder.config),
     tools: null,
     documents: null,
     date_string: DATE_STRING,
-    strftime_now: (format: string) => format.replace(/%-?(.)/g, (written, code: string) => DATE[code] ?? written),
   };
 
   function render(messages: readonly Message[], generate: boolean): string {
     try {
-      return template.render({ ...variables, messages, add_generation_prompt: generate });
+      const environment = new Environment();
+      const all = { ...constants, ...variables, messages, add_generation_prompt: generate };
+      for (const [name, value] of Object.entries(all)) environment.set(name, value);
+      return String(new Interpreter(environment).run(program).value);
     } catch (cause) {
       const said = cause instanceof Error ? cause.message : String(cause);
       throw refused(
@@ -103,9 +123,11 @@ export function chatTemplate(folder: ModelFolder): ChatTemplate {
   };
 }
 
-function parse(path: string, source: string): Template {
+type Program = ReturnType<typeof parse>;
+
+function parseTemplate(path: string, source: string): Program {
   try {
-    return new Template(source);
+    return parse(tokenize(source, { trim_blocks: true, lstrip_blocks: true }));
   } catch (cause) {
     throw refused(
       `the chat template in ${path} cannot be parsed: ${cause instanceof Error ? cause.message : cause}`,

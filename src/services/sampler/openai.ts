@@ -1,64 +1,167 @@
-import OpenAI, { APIConnectionError, APIConnectionTimeoutError, APIError } from 'openai';
-import { type EnvOr, resolveConnection, startHint } from '../address.ts';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ServiceError } from '../errors.ts';
-import type { Completion, SampleRequest, Sampler } from './sampler.ts';
+import { limiter } from '../limit.ts';
+import { callHeaders, connectOpenAi, type OpenAiConfig, readJournal } from '../openai/client.ts';
+import { toServiceError } from '../openai/errors.ts';
+import type { Renderer } from '../renderer/renderer.ts';
+import { cutAtStop } from './cut-at-stop.ts';
+import { type Ask, type Calls, collect } from './openai-calls.ts';
+import { afterRefusal, type Dialect, fluent } from './openai-dialect.ts';
+import { type Choice, logprobsOf, type PromptForm, toBody, toRaw, type WireAnswer } from './openai-wire.ts';
+import type { SampleRequest, SampleResult, Sampler } from './sampler.ts';
 
-export interface OpenAiSamplerConfig {
-  baseUrl: EnvOr;
-  apiKey?: EnvOr | undefined;
-  timeoutMs: number;
+export interface OpenAiSamplerConfig extends OpenAiConfig {
+  /** What is sent: token ids, or text to servers that take and give only text. */
+  prompts: PromptForm;
 }
 
-/** What engines such as vLLM add to a choice of `/v1/completions` when asked for token ids. */
-interface Choice {
-  index: number;
-  text: string;
-  finish_reason: string | null;
-  token_ids?: number[] | null;
-  logprobs?: { token_logprobs?: (number | null)[] | null } | null;
+export interface OpenAiSamplerHooks {
+  /** Told once what a server lacks and what is done instead. */
+  warn?: (message: string) => void;
+  /** Injectable for tests. */
+  sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
 }
 
-const service = 'the sampler (policy.sampler)';
+const of = { name: 'the sampler (policy.sampler)', path: 'policy.sampler' };
+const service = of.name;
+
+/** Requests of one call at a time, where a server needs several. */
+const PARALLEL = 8;
+/** A call of many requests does not start over because one of them was refused for the moment. */
+const RETRIES = 3;
+const MAX_WAIT_MS = 30_000;
 
 /**
- * A sampler behind `/v1/completions` with token ids in and out, as vLLM and the bundled engine serve it. Retrying is
- * left to the caller, who knows what an attempt costs.
+ * A sampler behind `/v1/completions`: with token ids in and out, as vLLM and the bundled engine serve it, in one
+ * request; with simpler servers in as many requests as they need (`openai-calls.ts`), and with less (`Dialect`).
+ * What it has learned about a server it keeps until the address changes. Retrying is left to the caller, who knows what
+ * an attempt costs, except inside a call of several requests.
  */
-export function openaiSampler(config: OpenAiSamplerConfig, env: NodeJS.ProcessEnv): Sampler {
+export function openaiSampler(
+  config: OpenAiSamplerConfig,
+  env: NodeJS.ProcessEnv,
+  renderer: Renderer,
+  { warn = console.warn, sleep = (ms, signal) => delay(ms, undefined, { signal }) }: OpenAiSamplerHooks = {},
+): Sampler {
+  const form = { prompts: config.prompts, bos: renderer.bos };
+  let known: { root: string; dialect: Dialect; said: Set<string> } = { root: '', dialect: fluent, said: new Set() };
+
   function connect() {
-    const { baseUrl, apiKey } = resolveConnection(config, env, 'policy.sampler');
-    const root = baseUrl.replace(/\/v1$/, '');
-    const client = new OpenAI({
-      baseURL: `${root}/v1`,
-      // The client insists on a key; engines without one ignore it.
-      apiKey: apiKey ?? 'none',
-      // What the process has for OpenAI itself is none of this server's business.
-      organization: null,
-      project: null,
-      adminAPIKey: null,
-      maxRetries: 0,
-      timeout: config.timeoutMs,
-    });
-    return { client, root };
+    const connection = connectOpenAi(config, env, of);
+    if (known.root !== connection.root) known = { root: connection.root, dialect: fluent, said: new Set() };
+    return connection;
   }
 
-  // The client leaves a listener on every signal it is given; derived ones keep an activity's own signal clean.
-  return {
-    async sample(request, signal) {
-      const { client, root } = connect();
+  function sayOnce(message: string): void {
+    if (known.said.has(message)) return;
+    known.said.add(message);
+    warn(`${service} at ${known.root} ${message}`);
+  }
+
+  /** One call's requests to the server. */
+  function open(request: SampleRequest, caller: AbortSignal) {
+    const { client, root } = connect();
+    const others = new AbortController();
+    // The client leaves a listener on every signal it is given; derived ones keep an activity's own signal clean.
+    const signal = AbortSignal.any([caller, others.signal]);
+    const limited = limiter(PARALLEL);
+    let answered = 0;
+
+    async function post({ callId, ...ask }: Ask, dialect: Dialect): Promise<WireAnswer> {
+      const body = toBody(request, ask, form, dialect);
+      const headers = callHeaders({ callId, attempt: request.attempt });
       try {
         // The body has fields that the client's types do not know; it sends them as they are.
-        const response = await client.completions.create(toBody(request) as never, {
-          signal: AbortSignal.any([signal]),
-          headers: {
-            'x-astroflow-call': request.callId,
-            'x-astroflow-attempt': String(request.attempt),
-          },
-        });
-        return toResult(request, response as unknown as { choices: Choice[]; usage?: OpenAI.CompletionUsage });
+        const answer = await client.completions.create(body as never, { signal, headers });
+        answered += 1;
+        return answer as unknown as WireAnswer;
       } catch (error) {
-        throw toServiceError(error, root, signal);
+        throw toServiceError(error, root, of, caller);
       }
+    }
+
+    /** Asks again as long as a refusal or an answer teaches how to. */
+    async function understood(ask: Ask): Promise<WireAnswer> {
+      for (let callId = ask.callId; ; ) {
+        const { dialect } = known;
+        try {
+          const answer = await post({ ...ask, callId }, dialect);
+          if (!lacksLogprobs(answer.choices ?? [], request, dialect)) return answer;
+          known.dialect = { ...known.dialect, logprobs: dialect.logprobs === 0 ? 1 : null };
+          if (known.dialect.logprobs === null) return answer;
+          callId = `${ask.callId}/logprobs`;
+        } catch (error) {
+          const learned = afterRefusal(dialect, error, toBody(request, ask, form, dialect));
+          if (learned === null) throw error;
+          for (const field of learned.refused.filter((field) => !dialect.refused.includes(field))) {
+            sayOnce(`refuses the field ${field}: it is left out`);
+          }
+          known.dialect = learned;
+        }
+      }
+    }
+
+    async function patient(ask: Ask): Promise<WireAnswer> {
+      for (let tries = 0; ; tries++) {
+        try {
+          return await understood(ask);
+        } catch (error) {
+          const wait = ask.callId !== request.callId && tries < RETRIES ? waitBefore(error, tries) : null;
+          if (wait === null) throw error;
+          await sleep(wait, signal);
+        }
+      }
+    }
+
+    const calls: Calls = {
+      send: (ask) => limited(() => patient(ask)),
+      dialect: () => known.dialect,
+      learn: (dialect) => {
+        known.dialect = dialect;
+      },
+      service,
+    };
+    return { calls, answered: () => answered, giveUp: () => others.abort() };
+  }
+
+  async function sample(request: SampleRequest, caller: AbortSignal): Promise<SampleResult> {
+    const { calls, answered, giveUp } = open(request, caller);
+    const collected = await collect(request, calls).catch((error) => {
+      giveUp();
+      throw error;
+    });
+    const raw = collected.choices.map((list) =>
+      list.map((choice) => toRaw(choice, request, config.prompts, renderer, service)),
+    );
+    if (config.prompts === 'tokens' && raw.flat().some(({ tokens }) => tokens === null)) {
+      if (request.logprobs === 'required') throw lacks('token ids (return_token_ids)');
+      sayOnce(
+        'answers without token ids: tokens are encoded from the text, and reinforcement learning will be refused',
+      );
+    }
+    const bare = request.logprobs && raw.flat().some(({ logprobs }) => logprobs === null);
+    if (bare && request.logprobs === 'required') throw lacks('log-probabilities of the sampled tokens (logprobs)');
+    if (bare) sayOnce('answers without log-probabilities: the search takes all next steps for equally likely at first');
+    const wanted = bare ? { ...request, logprobs: false as const } : request;
+    const completions = raw.map((list) => list.map((one) => cutAtStop(one, wanted, renderer)));
+    return {
+      completions,
+      calls: answered(),
+      promptTokens: collected.promptTokens ?? sum(request.prompts),
+      completionTokens: collected.completionTokens ?? sum(completions.flat()),
+    };
+  }
+
+  return {
+    async sample(request, signal) {
+      signal.throwIfAborted();
+      if (request.logprobs === 'required' && config.prompts === 'text') {
+        const message =
+          `${service} sends text (policy.sampler.prompts), so nobody knows which tokens were sampled: reinforcement ` +
+          'learning needs a server with token ids; without one set policy.trainer to null';
+        throw new ServiceError('fatal', message, { service });
+      }
+      return sample(request, signal);
     },
 
     async confirm(model, signal) {
@@ -69,122 +172,40 @@ export function openaiSampler(config: OpenAiSamplerConfig, env: NodeJS.ProcessEn
           if (served.id === model) return;
         }
       } catch (error) {
-        throw toServiceError(error, root, signal);
+        throw toServiceError(error, root, of, signal);
       }
       throw new ServiceError('lost', `${service} at ${root} does not serve the model ${model}`, { service });
     },
 
     async served(callPrefix, signal) {
-      const { client, root } = connect();
+      const connection = connect();
       try {
-        const path = `${root}/astroflow/usage?prefix=${encodeURIComponent(callPrefix)}`;
-        const usage = (await client.get(path, { signal: AbortSignal.any([signal]) })) as {
-          calls: number;
-          completion_tokens: number;
-        };
-        return { calls: usage.calls, tokens: usage.completion_tokens };
+        return await readJournal(connection, callPrefix, signal);
       } catch (error) {
-        if (error instanceof APIError && error.status === 404) return null;
-        throw toServiceError(error, root, signal);
+        throw toServiceError(error, connection.root, of, signal);
       }
     },
   };
 }
 
-function toBody(request: SampleRequest) {
-  return {
-    model: request.model,
-    prompt: request.prompts.map(({ tokens }) => tokens),
-    n: request.n,
-    max_tokens: request.maxTokens,
-    temperature: request.temperature,
-    // Said, because a server may take another default from the model's files.
-    top_p: 1,
-    seed: request.seed,
-    ...(request.stops.length > 0 ? { stop: request.stops, include_stop_str_in_output: true } : {}),
-    // 0 means: of the sampled token only.
-    ...(request.logprobs ? { logprobs: 0 } : {}),
-    return_token_ids: true,
-  };
+/** Asked for, and missing everywhere. */
+function lacksLogprobs(choices: Choice[], request: SampleRequest, dialect: Dialect): boolean {
+  if (!request.logprobs || dialect.logprobs === null) return false;
+  return choices.length > 0 && choices.every((choice) => logprobsOf(choice) === null);
 }
 
-function toResult(request: SampleRequest, response: { choices: Choice[]; usage?: OpenAI.CompletionUsage }) {
-  const expected = request.prompts.length * request.n;
-  if (response.choices?.length !== expected) {
-    const found = response.choices?.length ?? 'no';
-    const message = `${service} gave ${found} choices instead of ${expected}: it must serve lists of prompts`;
-    throw new ServiceError('fatal', message, { service });
-  }
-  // Prompt-major: index = prompt x n + sample.
-  const ordered = [...response.choices]
-    .sort((a, b) => a.index - b.index)
-    .map((choice) => toCompletion(choice, request));
-  const completions = request.prompts.map((_, prompt) => ordered.slice(prompt * request.n, (prompt + 1) * request.n));
-  return {
-    completions,
-    promptTokens: response.usage?.prompt_tokens ?? request.prompts.reduce((sum, { tokens }) => sum + tokens.length, 0),
-    completionTokens:
-      response.usage?.completion_tokens ?? ordered.reduce((sum, completion) => sum + completion.tokens.length, 0),
-  };
+function waitBefore(error: unknown, tries: number): number | null {
+  if (!(error instanceof ServiceError) || error.kind !== 'retryable') return null;
+  return Math.min(error.retryAfterMs ?? 500 * 2 ** tries, MAX_WAIT_MS);
 }
 
-function toCompletion(choice: Choice, request: SampleRequest): Completion {
-  if (choice.finish_reason !== 'stop' && choice.finish_reason !== 'length') {
-    const message = `${service} ended a completion with ${JSON.stringify(choice.finish_reason)}, so it is not a sample`;
-    throw new ServiceError('retryable', message, { service });
-  }
-  const tokens = choice.token_ids;
-  if (!Array.isArray(tokens)) throw lacks('token ids (return_token_ids)');
-  const completion = { tokens, text: choice.text, stopReason: choice.finish_reason } as const;
-  if (!request.logprobs) return completion;
-  const logprobs = choice.logprobs?.token_logprobs;
-  if (logprobs?.length !== tokens.length || !logprobs.every((logprob) => typeof logprob === 'number')) {
-    throw lacks('log-probabilities of the sampled tokens (logprobs)');
-  }
-  return { ...completion, logprobs };
+function sum(of: readonly { tokens: readonly number[] }[]): number {
+  return of.reduce((total, { tokens }) => total + tokens.length, 0);
 }
 
 function lacks(what: string): ServiceError {
-  const message = `${service} answers without ${what}, so it cannot serve search or RL: use the bundled engine or vLLM`;
+  const message =
+    `${service} answers without ${what}, which reinforcement learning needs: use the bundled engine or vLLM, or set ` +
+    'policy.trainer to null';
   return new ServiceError('fatal', message, { service });
-}
-
-function toServiceError(error: unknown, root: string, signal: AbortSignal): unknown {
-  signal.throwIfAborted();
-  if (error instanceof APIConnectionTimeoutError) {
-    const message = `${service} at ${root} did not answer in time; raise policy.sampler.timeoutMs if that is normal`;
-    return new ServiceError('retryable', message, { service, cause: error });
-  }
-  if (error instanceof APIConnectionError) {
-    const message = `${service} at ${root} is unreachable (${codeOf(error) ?? error.message}): ${startHint}`;
-    return new ServiceError('retryable', message, { service, cause: error });
-  }
-  if (!(error instanceof APIError) || error.status === undefined) return error;
-  const status = Number(error.status);
-  const retryable = status === 408 || status === 429 || status >= 500;
-  const kind = retryable ? 'retryable' : status === 404 && isAboutModel(error) ? 'lost' : 'fatal';
-  const wait = retryAfterMs(error.headers);
-  return new ServiceError(kind, `${service} at ${root} refused the request: ${error.message}`, {
-    service,
-    status,
-    ...(retryable && wait !== undefined ? { retryAfterMs: wait } : {}),
-    cause: error,
-  });
-}
-
-/** A missing route answers "Not Found" and means a wrong address; a missing model says so. */
-function isAboutModel(error: APIError): boolean {
-  return /model/i.test(error.message);
-}
-
-function retryAfterMs(headers: Headers | undefined): number | undefined {
-  const ms = Number(headers?.get('retry-after-ms') ?? Number.NaN);
-  const seconds = Number(headers?.get('retry-after') ?? Number.NaN);
-  const wait = Number.isFinite(ms) ? ms : seconds * 1000;
-  return Number.isFinite(wait) && wait >= 0 ? wait : undefined;
-}
-
-function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
-  return 'code' in error && typeof error.code === 'string' ? error.code : codeOf(error.cause);
 }

@@ -27,14 +27,19 @@ export interface SampleRequest {
   keepStop: boolean;
   /** 32-bit; with the prompt's index, the sample's index and the position it fixes all sampling noise. */
   seed: number;
-  /** Whether log-probabilities of the sampled tokens are needed. */
-  logprobs: boolean;
+  /**
+   * Log-probabilities of the sampled tokens. `wanted`: where the service has them (search does without);
+   * `required`: a service without them is refused, and so is one that does not give the sampled tokens (RL).
+   */
+  logprobs: 'required' | 'wanted' | false;
 }
 
 export interface Completion {
+  /** As sampled; what had to be encoded anew and when is said in `cut-at-stop.ts`. */
   tokens: number[];
   /** Decoded by the service, without special tokens. */
   text: string;
+  /** One per token; left out where the service has none. */
   logprobs?: number[];
   stopReason: StopReason;
 }
@@ -42,6 +47,8 @@ export interface Completion {
 export interface SampleResult {
   /** `completions[i]` are the n samples of `prompts[i]`. */
   completions: Completion[][];
+  /** Requests that the service answered; more than one where it cannot do all of a call at once. */
+  calls: number;
   promptTokens: number;
   completionTokens: number;
 }

@@ -4,6 +4,7 @@ import type { Renderer } from '../renderer/renderer.ts';
 import { tinkerClient } from '../tinker/client.ts';
 import { encodedText, type SampleInput, type SampleOutput } from '../tinker/protocol.ts';
 import type { TinkerOptions } from '../tinker/transport.ts';
+import { cutAtStop } from './cut-at-stop.ts';
 import type { Completion, SampleRequest, Sampler } from './sampler.ts';
 
 export interface TinkerSamplerConfig {
@@ -40,18 +41,15 @@ export function tinkerSampler(
   }
 
   function toCompletion(sequence: SampleOutput['sequences'][number], request: SampleRequest): Completion {
-    const logprobs = sequence.logprobs ?? undefined;
-    if (request.logprobs && logprobs?.length !== sequence.tokens.length) {
-      throw new ServiceError('fatal', `${service} gives no log-probabilities: it cannot serve search or RL`, {
-        service,
-      });
+    const logprobs = sequence.logprobs ?? null;
+    if (request.logprobs === 'required' && logprobs?.length !== sequence.tokens.length) {
+      const message = `${service} gives no log-probabilities, which reinforcement learning needs`;
+      throw new ServiceError('fatal', message, { service });
     }
-    return {
-      tokens: sequence.tokens,
-      text: renderer.decode(sequence.tokens),
-      ...(request.logprobs && logprobs ? { logprobs } : {}),
-      stopReason: sequence.stop_reason === 'length' ? 'length' : 'stop',
-    };
+    const stopReason = sequence.stop_reason === 'length' ? 'length' : 'stop';
+    // All that was sampled is here, a matched stop string too: where there is none, the text came to its end.
+    const raw = { tokens: sequence.tokens, text: renderer.decode(sequence.tokens), logprobs, stopReason } as const;
+    return cutAtStop({ ...raw, endedBy: 'end-of-text' }, request, renderer);
   }
 
   return {
@@ -66,8 +64,11 @@ export function tinkerSampler(
       });
       return {
         completions,
+        calls: request.prompts.length,
         promptTokens: request.prompts.reduce((sum, { tokens }) => sum + tokens.length, 0),
-        completionTokens: completions.flat().reduce((sum, completion) => sum + completion.tokens.length, 0),
+        completionTokens: results
+          .flatMap(({ sequences }) => sequences)
+          .reduce((sum, { tokens }) => sum + tokens.length, 0),
       };
     },
 
@@ -86,7 +87,10 @@ function named(model: string): { model_path: string } | { base_model: string } {
   return model.startsWith('tinker://') ? { model_path: model } : { base_model: model };
 }
 
-/** The API takes stop strings or stop tokens, never both; without strings the end-of-text token is named. */
+/**
+ * The API takes stop strings or stop tokens, never both; without strings the end-of-text token is named. With strings a
+ * server may sample on behind the end of the text, and some apply them only afterwards: what is too much is cut away.
+ */
 function toInput(request: SampleRequest, prompt: number[], index: number, eosToken: number): SampleInput {
   return {
     ...named(request.model),

@@ -67,6 +67,7 @@ export function scriptedSampler({ renderer, faults }: ScriptedSamplerOptions): S
       journal.push({ callId: request.callId, tokens: completionTokens });
       return {
         completions,
+        calls: 1,
         promptTokens: request.prompts.reduce((sum, { tokens }) => sum + tokens.length, 0),
         completionTokens,
       };

@@ -7,7 +7,7 @@ export function policyTextModel(base: string, sampler: Sampler, renderer: Render
   return {
     name: base,
     async ask({ messages, ...request }, signal) {
-      const { completions, promptTokens, completionTokens } = await sampler.sample(
+      const { completions, calls, promptTokens, completionTokens } = await sampler.sample(
         {
           ...request,
           model: base,
@@ -19,7 +19,7 @@ export function policyTextModel(base: string, sampler: Sampler, renderer: Render
         signal,
       );
       const texts = (completions[0] ?? []).map(({ text, stopReason }) => ({ text, stopReason }));
-      return { texts, usage: { calls: 1, promptTokens, completionTokens } };
+      return { texts, usage: { calls, promptTokens, completionTokens } };
     },
     served: (callPrefix, signal) => sampler.served(callPrefix, signal),
   };

@@ -1,0 +1,91 @@
+import OpenAI from 'openai';
+import { type EnvOr, resolveConnection } from '../address.ts';
+
+export interface OpenAiConfig {
+  baseUrl: EnvOr;
+  apiKey?: EnvOr | undefined;
+  timeoutMs: number;
+}
+
+/** A service behind OpenAI's protocol, as errors name it. */
+export interface OpenAiService {
+  /** `the sampler (policy.sampler)` */
+  name: string;
+  /** Where its section stands in the configuration. */
+  path: string;
+}
+
+/**
+ * A client for one call, at the address of this moment. Retrying is left to the caller, who knows what an attempt
+ * costs.
+ */
+export function connectOpenAi(config: OpenAiConfig, env: NodeJS.ProcessEnv, service: OpenAiService) {
+  const { baseUrl, apiKey } = resolveConnection(config, env, service.path);
+  const root = baseUrl.replace(/\/v1$/, '');
+  const client = new OpenAI({
+    baseURL: `${root}/v1`,
+    // The client insists on a key; engines without one ignore it.
+    apiKey: apiKey ?? 'none',
+    // What the process has for OpenAI itself is none of this server's business.
+    organization: null,
+    project: null,
+    adminAPIKey: null,
+    maxRetries: 0,
+    timeout: config.timeoutMs,
+    fetch: fetchWithReasons,
+  });
+  return { client, root };
+}
+
+/** Headers by which a service can keep a journal of calls. */
+export function callHeaders({ callId, attempt }: { callId: string; attempt: number }): Record<string, string> {
+  return { 'x-astroflow-call': callId, 'x-astroflow-attempt': String(attempt) };
+}
+
+/**
+ * Usage of the calls whose id starts with a prefix, from a service that keeps a journal; null where none answers.
+ * @throws whatever the client throws, other than "not found"
+ */
+export async function readJournal(
+  { client, root }: ReturnType<typeof connectOpenAi>,
+  callPrefix: string,
+  signal: AbortSignal,
+): Promise<{ calls: number; tokens: number } | null> {
+  const path = `${root}/astroflow/usage?prefix=${encodeURIComponent(callPrefix)}`;
+  try {
+    const usage = (await client.get(path, { signal: AbortSignal.any([signal]) })) as Record<string, unknown>;
+    const { calls, completion_tokens: tokens } = usage;
+    return typeof calls === 'number' && typeof tokens === 'number' ? { calls, tokens } : null;
+  } catch (error) {
+    if (error instanceof OpenAI.APIError && (error.status === 404 || error.status === 405)) return null;
+    throw error;
+  }
+}
+
+/** The client only reads `{error}`: a refusal worded otherwise (`{detail}`, `{message}`) keeps its reason this way. */
+async function fetchWithReasons(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+  const response = await fetch(input, init);
+  if (response.ok) return response;
+  const text = await response.text();
+  return new Response(reworded(text) ?? text, { status: response.status, headers: bodyless(response.headers) });
+}
+
+function reworded(text: string): string | null {
+  try {
+    const json = JSON.parse(text) as unknown;
+    if (typeof json !== 'object' || json === null || 'error' in json) return null;
+    const { detail, message } = json as { detail?: unknown; message?: unknown };
+    const said = detail ?? message;
+    if (said === undefined) return null;
+    return JSON.stringify({ error: { message: typeof said === 'string' ? said : JSON.stringify(said) } });
+  } catch {
+    return null;
+  }
+}
+
+/** Length and encoding were the body's that has been read. */
+function bodyless(headers: Headers): Headers {
+  const kept = new Headers(headers);
+  for (const name of ['content-length', 'content-encoding', 'transfer-encoding']) kept.delete(name);
+  return kept;
+}
