@@ -1,15 +1,16 @@
-import { readFile } from 'node:fs/promises';
+import { log } from '@temporalio/activity';
 import { buildPlan } from '../config/build-plan.ts';
 import { type ConfigProblem, parseStageInput } from '../config/parse.ts';
-import { artifactNames, type Plan } from '../config/plan.ts';
-import type { Arm, ProblemSource, RunConfig } from '../config/schema.ts';
+import { artifactNames, type DroppedProblems, type OverlapCount, type Plan } from '../config/plan.ts';
+import type { Arm } from '../config/schema.ts';
+import type { ArtifactRef } from '../core/artifact.ts';
 import { sha256Hex } from '../core/key.ts';
-import { type Json, type Problem, ProblemRowError } from '../core/problem.ts';
-import { deriveSeed } from '../core/seed.ts';
 import { getTask } from '../core/tasks/index.ts';
+import { problemNotes } from '../report/problem-notes.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
 import { failure } from './failures.ts';
+import { type OverlapRow, overlapComplaints, overlapOf, type ProblemSet, readProblemSets } from './problem-sets.ts';
 import { readPrompts } from './prompts.ts';
 
 export interface ResolveConfigInput {
@@ -30,10 +31,11 @@ export interface ResolvedInput {
 }
 
 export function createResolveConfigActivity(deps: ActivityDeps) {
+  const { store } = deps;
   return {
     /**
      * Checks a configuration, writes its defaults out, stores its problem sets and computes every stage's content key.
-     * @throws InvalidConfig with all problems, each with path or file and line; nothing is started.
+     * @throws InvalidConfig with all problems, each with path or file and line; nothing is stored and nothing started.
      */
     resolveConfig: (input: ResolveConfigInput): Promise<ResolvedInput> =>
       attempt(async () => {
@@ -41,38 +43,65 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
         if ('problems' in parsed) throw invalidConfig(parsed.problems);
         const { config, arm, problem } = parsed;
         const run = config.run ?? runNameOf(input.workflowId);
+        const task = getTask(config.task);
         const renderer = deps.services(config.policy).renderer;
 
-        const problems: ConfigProblem[] = [];
-        const load = async (path: string, source: ProblemSource) => {
-          const rows = await readProblems(path, source, config, problems);
-          return deps.store.putLines(artifactNames.problems(sha256Hex(JSON.stringify(rows))), rows);
-        };
-        const searchProblems = await load('search.problems', config.search.problems);
-        const rlPrompts = config.rl.prompts === null ? null : await load('rl.prompts', config.rl.prompts);
+        const complaints: ConfigProblem[] = [];
+        const sets = await readProblemSets(config, complaints);
+        const overlapping = overlapOf(sets, task);
+        if (!config.evaluate.allowOverlap) complaints.push(...overlapComplaints(overlapping));
+        const prompts = await readPrompts(config.roles, task, complaints);
+        if (complaints.length > 0) throw invalidConfig(complaints);
+
+        const searchProblems = await storeProblems(sets.search);
+        const rlPrompts = sets.rl && (await storeProblems(sets.rl));
         const benchmarks = [];
-        for (const [name, source] of Object.entries(config.evaluate.benchmarks)) {
-          benchmarks.push({ name, problems: await load(`evaluate.benchmarks.${name}`, source) });
-        }
-        const prompts = await readPrompts(config.roles, getTask(config.task), problems);
-        if (problems.length > 0) throw invalidConfig(problems);
+        for (const set of sets.benchmarks) benchmarks.push({ name: set.name, problems: await storeProblems(set) });
+        const dropped = await storeDropped([sets.search, ...(sets.rl ? [sets.rl] : []), ...sets.benchmarks]);
+        const overlap = await storeOverlap(run, overlapping);
+        for (const note of problemNotes({ dropped, overlap })) log.warn(note, { run });
 
         const resolved = { ...config, run };
         const text = JSON.stringify(resolved);
         const plan = buildPlan(config, {
           run,
-          config: await deps.store.putJson(artifactNames.config(run, sha256Hex(text)), resolved),
-          taskVersion: getTask(config.task).version,
+          config: await store.putJson(artifactNames.config(run, sha256Hex(text)), resolved),
+          taskVersion: task.version,
           rendererHash: renderer.hash,
           searchProblems,
           rlPrompts,
           benchmarks,
-          prompts:
-            prompts && (await deps.store.putJson(artifactNames.prompts(sha256Hex(JSON.stringify(prompts))), prompts)),
+          dropped,
+          overlap,
+          prompts: prompts && (await store.putJson(artifactNames.prompts(sha256Hex(JSON.stringify(prompts))), prompts)),
         });
         return { plan, arm, problem };
       }),
   };
+
+  function storeProblems({ problems }: ProblemSet): Promise<ArtifactRef> {
+    return store.putLines(artifactNames.problems(sha256Hex(JSON.stringify(problems))), problems);
+  }
+
+  async function storeDropped(sets: readonly ProblemSet[]): Promise<DroppedProblems[]> {
+    const stored: DroppedProblems[] = [];
+    for (const { path, dropped } of sets.filter((set) => set.dropped.length > 0)) {
+      const list = artifactNames.dropped(sha256Hex(JSON.stringify(dropped)));
+      await store.putLines(list, dropped);
+      stored.push({ set: path, count: dropped.length, list });
+    }
+    return stored;
+  }
+
+  async function storeOverlap(run: string, rows: readonly OverlapRow[]): Promise<OverlapCount[]> {
+    if (rows.length === 0) return [];
+    const list = artifactNames.overlap(run, sha256Hex(JSON.stringify(rows)));
+    await store.putLines(list, rows);
+    return [...new Set(rows.map((row) => row.benchmark))].map((set) => {
+      const found = rows.filter((row) => row.benchmark === set);
+      return { set, count: found.length, exact: found.filter((row) => row.how === 'exact').length, list };
+    });
+  }
 }
 
 /** A failure is part of the history: a broken data file must not make it large. */
@@ -97,53 +126,4 @@ function runNameOf(workflowId: string): string {
     .replace(/[^a-z0-9._-]+/g, '-')
     .replace(/^[^a-z0-9]+/, '');
   return safe.slice(0, 40) || 'run';
-}
-
-/** Reads or generates one problem set; adds to `problems` instead of throwing, so that all are reported at once. */
-async function readProblems(
-  path: string,
-  source: ProblemSource,
-  config: RunConfig,
-  problems: ConfigProblem[],
-): Promise<Problem[]> {
-  const task = getTask(config.task);
-  if ('split' in source) {
-    try {
-      const seed = deriveSeed(config.seed, 'problems', path, source.split);
-      return task.generate({ split: source.split, count: source.count, seed });
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      problems.push({ path, message: error.message });
-      return [];
-    }
-  }
-  let text: string;
-  try {
-    text = await readFile(source.file, 'utf8');
-  } catch (error) {
-    problems.push({ path: `${path}.file`, message: `cannot read ${source.file}: ${(error as Error).message}` });
-    return [];
-  }
-  const knownBefore = problems.length;
-  const rows: Problem[] = [];
-  const firstLineOf = new Map<string, number>();
-  for (const [index, line] of text.split('\n').entries()) {
-    if (line.trim() === '') continue;
-    if (source.limit !== undefined && rows.length >= source.limit) break;
-    const at = `${source.file}:${index + 1}`;
-    try {
-      const problem = task.parseRow(JSON.parse(line) as Json);
-      const earlier = firstLineOf.get(problem.id);
-      if (earlier !== undefined)
-        problems.push({ path: at, message: `id "${problem.id}" stands on line ${earlier} too` });
-      firstLineOf.set(problem.id, index + 1);
-      rows.push(problem);
-    } catch (error) {
-      if (!(error instanceof ProblemRowError) && !(error instanceof SyntaxError)) throw error;
-      problems.push({ path: at, message: error.message });
-    }
-  }
-  if (rows.length === 0 && problems.length === knownBefore)
-    problems.push({ path: `${path}.file`, message: `${source.file} holds no problem` });
-  return rows;
 }

@@ -78,6 +78,8 @@ export function createSummaryActivity(deps: ActivityDeps) {
           phrases: getTask(plan.search.task).phrases,
           bootstrapSamples: params.bootstrapSamples,
           tokenCaps: defaultTokenCaps(params.maxTokens),
+          ...(plan.dropped && { dropped: plan.dropped }),
+          ...(plan.overlap && { overlap: plan.overlap }),
           funnel: funnel ?? emptyFunnel,
           stages,
           rl,

@@ -2,9 +2,11 @@ import type { ArtifactRef } from '../core/artifact.ts';
 import { contentKey } from '../core/key.ts';
 import type { Json } from '../core/problem.ts';
 import type {
+  DroppedProblems,
   EvaluatePlan,
   LanguagePlan,
   LinearizePlan,
+  OverlapCount,
   Plan,
   RlPlan,
   SearchPlan,
@@ -24,6 +26,9 @@ export interface PlanInputs {
   /** Null: RL trains on the searched problems. */
   rlPrompts: ArtifactRef | null;
   benchmarks: { name: string; problems: ArtifactRef }[];
+  /** What to tell people of the problem sets; no result depends on it. */
+  dropped?: DroppedProblems[];
+  overlap?: OverlapCount[];
   /** Contents of the prompts of judge and narrator; null: no model fills either role. */
   prompts: ArtifactRef | null;
 }
@@ -119,10 +124,12 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
     sft,
     rl,
     evaluate: evaluatePlan(),
+    ...(inputs.dropped?.length && { dropped: inputs.dropped }),
+    ...(inputs.overlap?.length && { overlap: inputs.overlap }),
   };
 
   function evaluatePlan(): EvaluatePlan {
-    const { benchmarks: _benchmarks, concurrency: _c, bootstrapSamples: _b, ...protocol } = config.evaluate;
+    const { benchmarks: _n, allowOverlap: _o, concurrency: _c, bootstrapSamples: _b, ...protocol } = config.evaluate;
     const { benchmarks: _sources, ...params } = config.evaluate;
     const checkpoints: EvaluatePlan['checkpoints'] = [{ name: 'base', stage: null, stageKey: null }];
     for (const arm of trained) {

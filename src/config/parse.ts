@@ -43,6 +43,8 @@ export function parseStageInput(
   }
   const parsed = parseRunConfig(rest);
   if ('problems' in parsed) return { problems: [...problems, ...parsed.problems] };
+  if (parsed.config.policy.trainer === null && (workflowType === 'fineTune' || workflowType === 'reinforce'))
+    problems.push({ path: 'policy.trainer', message: `is null, and ${workflowType} trains: name a trainer` });
   return problems.length > 0 ? { problems } : { config: parsed.config, ...chosen };
 }
 
@@ -53,7 +55,8 @@ function crossFieldProblems(config: RunConfig): ConfigProblem[] {
     const other = config.rl[arm].matchTokensOf;
     if (other === null) continue;
     if (other === arm) problems.push({ path: `rl.${arm}.matchTokensOf`, message: 'an arm cannot match itself' });
-    else if (!config.arms.includes(other))
+    // Without a trainer no arm runs, whatever "arms" says.
+    else if (config.policy.trainer !== null && !config.arms.includes(other))
       problems.push({ path: `rl.${arm}.matchTokensOf`, message: `the arm "${other}" is not in "arms"` });
     else if (config.rl[other].matchTokensOf !== null)
       problems.push({ path: `rl.${arm}.matchTokensOf`, message: `"${other}" itself matches another arm` });

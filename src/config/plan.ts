@@ -17,6 +17,24 @@ export interface Plan {
   sft: Record<Arm, SftPlan>;
   rl: Record<Arm, RlPlan>;
   evaluate: EvaluatePlan;
+  /** By problem set; absent where none was left out. */
+  dropped?: DroppedProblems[];
+  /** By benchmark; absent where there is none. A plan has one only if the configuration allows it. */
+  overlap?: OverlapCount[];
+}
+
+/** Problems left out because their answers cannot be checked. */
+export interface DroppedProblems {
+  /** The set's field: `evaluate.benchmarks.NAME`. */
+  set: string;
+  count: number;
+  /** Name of the stored list. */
+  list: string;
+}
+
+/** Test problems that also stand in the search or RL data; `exact` of them as a whole, the others by 13-gram. */
+export interface OverlapCount extends DroppedProblems {
+  exact: number;
 }
 
 /** What every stage that talks to the model needs. */
@@ -80,6 +98,7 @@ const indexFolder = ({ key, problems, params }: IndexedSearch) =>
 /** Artifact names that more than one stage must agree on. */
 export const artifactNames = {
   problems: (sha: string) => `problems/${sha}.jsonl`,
+  dropped: (sha: string) => `problems/${sha.slice(0, 16)}-dropped.jsonl`,
   searchRound: (key: string, slug: string, round: number) =>
     `search/${key}/${slug}/round-${String(round).padStart(4, '0')}.json`,
   searchTree: (key: string, slug: string) => `search/${key}/${slug}/tree.json`,
@@ -108,6 +127,7 @@ export const artifactNames = {
   /** Which checkpoints were scored is part of an evaluation's result, not of its key: answers serve any selection. */
   evaluationResult: (plan: Pick<EvaluatePlan, 'key' | 'checkpoints'>) =>
     `evaluate/${plan.key}/result-${plan.checkpoints.map((c) => c.stageKey?.slice(0, 8) ?? c.name).join('-')}.json`,
+  overlap: (run: string, sha: string) => `runs/${run}/overlap-${sha.slice(0, 12)}.jsonl`,
   config: (run: string, sha: string) => `runs/${run}/config-${sha.slice(0, 12)}.json`,
   run: (run: string, file: 'summary.json' | 'report.md') => `runs/${run}/${file}`,
 };

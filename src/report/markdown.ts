@@ -1,10 +1,11 @@
 import { fixed, integer, percent, pValue, seconds } from './format.ts';
+import { problemNotes } from './problem-notes.ts';
 import type { Score, Summary } from './summary-schema.ts';
 import {
   benchmarksOf,
-  COVERAGE,
   comparisonsOf,
   comparisonTable,
+  coverage,
   sampleSize,
   scoresOf,
   scoreTable,
@@ -20,7 +21,8 @@ export function renderReport(summary: Summary): string {
   const sections = [
     `# Run ${summary.run}`,
     [`**${verdict(summary)}**`, claim(summary)].filter((text) => text !== null).join('\n\n'),
-    COVERAGE,
+    ...problemNotes(summary),
+    coverage(summary),
     ...benchmarksOf(summary).map((benchmark) => benchmarkSection(summary, benchmark)),
     behaviourSection(summary),
     funnelSection(summary),

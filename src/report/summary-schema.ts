@@ -93,6 +93,9 @@ const stage = z.strictObject({
   endedAtMs: amount,
 });
 
+/** Problems of one set (`evaluate.benchmarks.NAME`, `search.problems`), and where their list is in the store. */
+const listed = { set: z.string(), count, list: z.string() };
+
 const rlIteration = z.strictObject({
   iteration: count,
   meanReward: z.number(),
@@ -113,9 +116,13 @@ export const summarySchema = z.strictObject({
   run: z.string(),
   seed: count,
   /** What every interval covers, and so what it does not. */
-  covers: z.literal('problems and samples, one training seed'),
+  covers: z.enum(['problems and samples, one training seed', 'problems and samples']),
   scores: z.array(score),
   comparisons: z.array(comparison),
+  /** Problems left out because their answers cannot be checked; absent where there were none. */
+  dropped: z.array(z.strictObject(listed)).optional(),
+  /** Test problems that also stand in the training data, by benchmark; absent where there are none. */
+  overlap: z.array(z.strictObject({ ...listed, exact: count })).optional(),
   funnel,
   stages: z.array(stage),
   /** First stage's start to last stage's end; reused stages took no time in this run. */

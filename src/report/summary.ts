@@ -9,6 +9,7 @@ import { passAtK } from '../core/stats/pass-at-k.ts';
 import { mean, type ProblemScores, varianceComponents } from '../core/stats/samples.ts';
 import { wilson } from '../core/stats/wilson.ts';
 import type { Comparison, Score, Summary } from './summary-schema.ts';
+import { isTrained } from './verdict.ts';
 
 /** All answers of one checkpoint to one benchmark. */
 export interface Evaluation {
@@ -26,6 +27,8 @@ export interface SummaryInput {
   bootstrapSamples: number;
   /** Token caps of the accuracy curve: `defaultTokenCaps(maxTokens)`. */
   tokenCaps: readonly number[];
+  dropped?: Summary['dropped'];
+  overlap?: Summary['overlap'];
   funnel: Funnel;
   stages: readonly StageUsage[];
   rl: Partial<Record<TrainingArm, readonly RlIteration[]>>;
@@ -51,9 +54,11 @@ export function buildSummary(input: SummaryInput): Summary {
     schema: 'astroflow.summary/1',
     run: input.run,
     seed: input.seed,
-    covers: 'problems and samples, one training seed',
+    covers: isTrained(input) ? 'problems and samples, one training seed' : 'problems and samples',
     scores: input.evaluations.map((evaluation) => scoreOf(evaluation, input)),
     comparisons: COMPARISONS.flatMap(([from, to]) => compare(from, to, input)),
+    ...(input.dropped && { dropped: input.dropped }),
+    ...(input.overlap && { overlap: input.overlap }),
     funnel: input.funnel,
     stages: [...input.stages],
     wallSeconds: wallSeconds(input.stages),

@@ -49,6 +49,10 @@ export function sampleSize(scores: readonly Score[]): string {
   return `${first.problems} problems × ${first.samplesPerProblem} ${first.samplesPerProblem === 1 ? 'sample' : 'samples'}`;
 }
 
-export const COVERAGE =
-  'Intervals cover the choice of problems and of samples, for one training seed: another seed of training would move ' +
-  'the scores too, by an amount this run cannot know.';
+export function coverage({ covers }: Pick<Summary, 'covers'>): string {
+  const sampled = 'Intervals cover the choice of problems and of samples';
+  return covers === 'problems and samples'
+    ? `${sampled}.`
+    : `${sampled}, for one training seed: another seed of training would move the scores too, by an amount this run ` +
+        'cannot know.';
+}

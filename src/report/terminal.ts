@@ -1,9 +1,10 @@
+import { problemNotes } from './problem-notes.ts';
 import type { Summary } from './summary-schema.ts';
 import {
   benchmarksOf,
-  COVERAGE,
   comparisonsOf,
   comparisonTable,
+  coverage,
   sampleSize,
   scoresOf,
   scoreTable,
@@ -22,7 +23,7 @@ const BAR_CELLS = 14;
 
 /**
  * The score table at the end of a run: one block per benchmark with scores, intervals and paired differences, then the
- * verdict and what the intervals cover. No line is wider than the terminal: prose wraps, and tables lose columns from
+ * verdict, what is to know of the problems, and what the intervals cover. No line is wider than the terminal: prose wraps, and tables lose columns from
  * the right. Meaning never depends on colour.
  */
 export function renderScores(summary: Summary, options: TerminalOptions): string {
@@ -39,7 +40,8 @@ export function renderScores(summary: Summary, options: TerminalOptions): string
   });
   const closing = [
     ...wrap(verdict(summary), options.width).map(paint.bold),
-    ...wrap(COVERAGE, options.width).map(paint.dim),
+    ...problemNotes(summary).flatMap((note) => wrap(note, options.width)),
+    ...wrap(coverage(summary), options.width).map(paint.dim),
   ].join('\n');
   return `${[...blocks, closing].join('\n\n')}\n`;
 }

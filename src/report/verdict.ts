@@ -11,9 +11,12 @@ export function verdict(summary: Summary): string {
   const headline = summary.comparisons.find((comparison) => comparison.benchmark === first.benchmark);
   if (headline) return sentence(summary, headline);
   const { value, low, high } = first.passAt1;
+  const alone = isTrained(summary)
+    ? 'no second checkpoint was scored that it is compared with'
+    : 'nothing was trained that it could be compared with';
   return (
     `${first.checkpoint} answers ${percent(value)} of ${first.benchmark} right (95 % interval ${percent(low)} to ` +
-    `${percent(high)}); no second checkpoint was scored that it is compared with.`
+    `${percent(high)}); ${alone}.`
   );
 }
 
@@ -27,6 +30,11 @@ export function claim(summary: Summary): string | null {
   return found
     ? `The paper's claim in miniature, reinforcement learning from a search prior against a direct one: ${sentence(summary, found)}`
     : null;
+}
+
+/** Without a trainer a run scores the base model and nothing else. */
+export function isTrained({ stages }: { stages: readonly { name: string }[] }): boolean {
+  return stages.some((stage) => stage.name === 'sft');
 }
 
 function sentence(summary: Summary, comparison: Comparison): string {

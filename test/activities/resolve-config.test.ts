@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApplicationFailure } from '@temporalio/common';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunConfigInput } from '../../src/config/schema.ts';
 import type { Problem } from '../../src/core/problem.ts';
@@ -182,5 +184,130 @@ describe('the prompts of judge and narrator', () => {
     expect(message).toContain('unknown placeholder {{answer}}');
     expect(message).toContain('the placeholder {{solution}} is missing');
     expect(message).toContain('cannot read /nowhere/step.md');
+  });
+});
+
+describe('a problem whose answer cannot be checked', () => {
+  /** One solution, several, one, none. */
+  const puzzles = ['.4.2 23.1 .... 321.', '.4.2 23.1 .... ....', '43.. .1.4 .2.. ...2', '.4.2 23.1 1... 321.'];
+  const sudokuRun = async (name: string, rows: string[], limit?: number): Promise<RunConfigInput> => {
+    const file = join(lab.folder, name);
+    await writeFile(file, rows.map((puzzle) => JSON.stringify({ puzzle })).join('\n'));
+    return {
+      ...tinyRun,
+      task: { name: 'sudoku4' },
+      search: { problems: { split: 'train', count: 4 } },
+      evaluate: { ...tinyRun.evaluate, benchmarks: { puzzles: { file, ...(limit && { limit }) } } },
+    };
+  };
+
+  it('is left out and counted, and listed with file and line', async () => {
+    const config = await sudokuRun('puzzles.jsonl', puzzles);
+    const { plan } = await resolve(config);
+    expect(plan.evaluate.benchmarks[0]?.problems.count).toBe(2);
+    expect(plan.dropped).toEqual([{ set: 'evaluate.benchmarks.puzzles', count: 2, list: expect.any(String) }]);
+    const list = await lab.store.find(plan.dropped![0]!.list);
+    const { file } = config.evaluate!.benchmarks!.puzzles as { file: string };
+    expect(await lab.store.getLines(list!)).toEqual([
+      { at: `${file}:2`, reason: 'has more than one solution' },
+      { at: `${file}:4`, reason: 'has no solution' },
+    ]);
+    expect((await resolve(config)).plan).toEqual(plan);
+  });
+
+  it('is said in the log', async () => {
+    const said: string[] = [];
+    const logger = new DefaultLogger('WARN', ({ message }) => said.push(message));
+    const environment = new MockActivityEnvironment({ attempt: 1 }, { logger });
+    const input = { input: await sudokuRun('loud.jsonl', puzzles), workflowId: 'astro/lab', workflowType: 'x' };
+    await lab.call('resolveConfig', input, { environment });
+    expect(said).toEqual([
+      expect.stringMatching(/^2 problems of puzzles left out: .* cannot be checked, see problems/),
+    ]);
+  });
+
+  it('does not count towards the limit', async () => {
+    const limited = (await resolve(await sudokuRun('limited.jsonl', puzzles, 2))).plan;
+    expect(limited.evaluate.benchmarks[0]?.problems.count).toBe(2);
+    expect(limited.dropped).toMatchObject([{ count: 1 }]);
+  });
+
+  it('leaves nothing to tell where there is none', async () => {
+    expect((await resolve(await sudokuRun('clean.jsonl', [puzzles[0]!]))).plan).not.toHaveProperty('dropped');
+  });
+
+  it('refuses the run where no other is left', async () => {
+    const { message, paths } = await refusal(await sudokuRun('useless.jsonl', [puzzles[1]!, puzzles[3]!]));
+    expect(paths).toEqual(['evaluate.benchmarks.puzzles.file']);
+    expect(message).toMatch(/no answer in .* can be checked, so all 2 problems would be left out/);
+    expect(message).toContain('useless.jsonl:1: has more than one solution');
+  });
+});
+
+describe('a test problem in the training data', () => {
+  const row = (id: string, numbers: number[], target: number) => JSON.stringify({ id, numbers, target });
+  const overlapping = async (name: string, changes: RunConfigInput = {}): Promise<RunConfigInput> => {
+    const [train, test, rl] = ['train', 'test', 'rl'].map((kind) => join(lab.folder, `${name}-${kind}.jsonl`));
+    await writeFile(train!, [row('a', [4, 9, 3], 39), row('b', [1, 2, 3], 6)].join('\n'));
+    await writeFile(rl!, [row('c', [7, 8, 2], 58)].join('\n'));
+    await writeFile(test!, [row('x', [4, 9, 3], 39), row('y', [4, 9, 3], 23), row('z', [7, 8, 2], 58)].join('\n'));
+    return {
+      ...tinyRun,
+      search: { ...tinyRun.search, problems: { file: train! } },
+      rl: { ...tinyRun.rl, prompts: { file: rl! } },
+      evaluate: { ...tinyRun.evaluate, benchmarks: { mine: { file: test! } } },
+      ...changes,
+    };
+  };
+
+  it('refuses the run, stores nothing, and lists both problems and what to do', async () => {
+    const config = await overlapping('refused');
+    const before = await filesOf(lab);
+    const { message, paths } = await refusal(config);
+    expect(paths).toEqual(['evaluate.allowOverlap', 'evaluate.benchmarks.mine', 'evaluate.benchmarks.mine']);
+    expect(message).toContain('2 test problems also stand in the training data');
+    expect(message).toContain('"x" is "a" of search.problems');
+    expect(message).toContain('"z" is "c" of rl.prompts');
+    expect(await filesOf(lab)).toEqual(before);
+  });
+
+  it('is listed and counted where the configuration allows it, and changes no key', async () => {
+    const config = await overlapping('allowed');
+    const { plan } = await resolve({ ...config, evaluate: { ...config.evaluate, allowOverlap: true } });
+    expect(plan.overlap).toEqual([
+      { set: 'evaluate.benchmarks.mine', count: 2, exact: 2, list: expect.stringContaining('runs/lab/overlap-') },
+    ]);
+    const list = await lab.store.find(plan.overlap![0]!.list);
+    const found = { benchmark: 'evaluate.benchmarks.mine', how: 'exact' };
+    expect(await lab.store.getLines(list!)).toEqual([
+      { ...found, problem: 'x', training: 'search.problems', trainingProblem: 'a' },
+      { ...found, problem: 'z', training: 'rl.prompts', trainingProblem: 'c' },
+    ]);
+  });
+
+  it('stays a small failure however many there are', async () => {
+    const file = join(lab.folder, 'many.jsonl');
+    const rows = Array.from({ length: 2000 }, (_, i) => row(`p${i}`, [1, 2, 3], i));
+    await writeFile(file, rows.join('\n'));
+    const { message, paths } = await refusal({
+      ...tinyRun,
+      search: { problems: { file } },
+      evaluate: { benchmarks: { mine: { file } } },
+    });
+    expect(paths).toHaveLength(100);
+    expect(message).toContain('2000 test problems also stand');
+  });
+
+  it('does not happen between generated splits', async () => {
+    for (const task of [{ name: 'countdown' }, { name: 'sudoku4' }] as const) {
+      const benchmark = task.name === 'countdown' ? 'test-problems' : 'test';
+      const { plan } = await resolve({
+        ...tinyRun,
+        task,
+        search: { problems: { split: 'train', count: 200 } },
+        evaluate: { benchmarks: { mine: { split: benchmark, count: 200 } } },
+      });
+      expect(plan).not.toHaveProperty('overlap');
+    }
   });
 });

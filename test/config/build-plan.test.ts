@@ -73,6 +73,7 @@ describe('content keys', () => {
     ['statistics', { evaluate: { bootstrapSamples: 100 } }],
     ['addresses and keys', { policy: { sampler: { kind: 'openai', baseUrl: 'http://h:1', apiKey: { env: 'KEY' } } } }],
     ['time limits', { policy: { trainer: { kind: 'tinker', timeoutMs: 5 } } }],
+    ['whether overlap is allowed', { evaluate: { allowOverlap: true } }],
     ['the name of the run', { run: 'other' }],
     ['the place of the tokenizer', { policy: { tokenizer: 'elsewhere' } }],
     ['notes', { notes: { seed: 'ours' } }],
@@ -100,6 +101,11 @@ describe('content keys', () => {
     expect(changedBy({}, own)).toEqual(rl);
     const banded = planOf({ rl: { difficulty: { low: 0.2 } } }, own);
     expect(banded.rl.search.key).toBe(planOf({}, own).rl.search.key);
+  });
+
+  it('do not change with what there is to tell of the problems', () => {
+    const told = { set: 'search.problems', count: 1, list: 'l' };
+    expect(changedBy({}, { dropped: [told], overlap: [{ ...told, exact: 1 }] })).toEqual([]);
   });
 
   it('know whose tokens an arm matches', () => {
@@ -179,5 +185,23 @@ describe('the plan', () => {
     for (const slice of [plan.search, plan.linearize, plan.sft.search, plan.rl.search, plan.evaluate]) {
       expect(JSON.stringify(slice).length).toBeLessThan(8 * 1024);
     }
+  });
+});
+
+describe('what a plan tells of the problems', () => {
+  const dropped = [{ set: 'search.problems', count: 2, list: 'problems/x-dropped.jsonl' }];
+
+  it('is passed on, and absent where there is nothing to tell', () => {
+    expect(planOf({}, { dropped, overlap: [] })).toMatchObject({ dropped });
+    expect(planOf({}, { dropped, overlap: [] })).not.toHaveProperty('overlap');
+    expect(planOf({}, { dropped: [] })).not.toHaveProperty('dropped');
+  });
+});
+
+describe('a plan without a trainer', () => {
+  it('trains no arm and scores the base alone', () => {
+    const plan = planOf({ policy: { trainer: null } });
+    expect(plan.arms).toEqual([]);
+    expect(plan.evaluate.checkpoints).toEqual([{ name: 'base', stage: null, stageKey: null }]);
   });
 });

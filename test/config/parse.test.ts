@@ -93,6 +93,12 @@ describe('a configuration', () => {
       expect(matching('direct', 'search')).toEqual(['rl.search.matchTokensOf', 'rl.direct.matchTokensOf']);
       expect(matching(null, 'search', ['direct'])).toEqual(['rl.direct.matchTokensOf']);
     });
+
+    it('may match an arm that does not run where none does', () => {
+      const rl = { direct: { matchTokensOf: 'search' } };
+      expect(pathsOf({ policy: { trainer: null }, arms: ['direct'], rl })).toEqual([]);
+      expect(pathsOf({ policy: { trainer: null }, rl: { search: { matchTokensOf: 'search' } } })).toHaveLength(1);
+    });
   });
 });
 
@@ -108,6 +114,15 @@ describe('the input of a stage started alone', () => {
   it('has defaults for its selector', () => {
     expect(parseStageInput(undefined, 'reinforce')).toMatchObject({ arm: 'search' });
     expect(parseStageInput({}, 'searchProblem')).toMatchObject({ problem: 0 });
+  });
+
+  it('needs a trainer where the stage trains', () => {
+    const untrained = { policy: { trainer: null } };
+    for (const workflow of ['fineTune', 'reinforce']) {
+      expect(parseStageInput(untrained, workflow)).toMatchObject({ problems: [{ path: 'policy.trainer' }] });
+    }
+    expect(parseStageInput(untrained, 'astroPipeline')).not.toHaveProperty('problems');
+    expect(parseStageInput(untrained, 'evaluate')).not.toHaveProperty('problems');
   });
 
   it('reports wrong selectors together with the rest', () => {

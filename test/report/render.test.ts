@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { integer, points, pValue, seconds } from '../../src/report/format.ts';
 import { renderReport } from '../../src/report/markdown.ts';
 import { buildSummary } from '../../src/report/summary.ts';
+import { summarySchema } from '../../src/report/summary-schema.ts';
 import { renderScores } from '../../src/report/terminal.ts';
 import { claim, verdict } from '../../src/report/verdict.ts';
-import { example, input, summaryWith } from './example.ts';
+import { example, input, stage, summaryWith } from './example.ts';
 
 const better = { difference: 0.231, low: 0.18, high: 0.28, pValue: 0.0001 };
 const worse = { difference: -0.08, low: -0.12, high: -0.04, pValue: 0.002 };
@@ -30,6 +31,54 @@ describe('verdict', () => {
     expect(verdict(buildSummary(input({ evaluations })))).toMatch(/^base answers .* no second checkpoint/);
     expect(verdict(buildSummary(input({ evaluations: [] })))).toBe('Nothing was scored.');
     expect(claim(buildSummary(input({ evaluations })))).toBeNull();
+  });
+});
+
+describe('a run that trains nothing', () => {
+  const base = input().evaluations.filter(({ checkpoint }) => checkpoint === 'base');
+  const stages = [stage('search', 0, 60), stage('linearize', 60, 62), stage('evaluate', 62, 90)];
+  const untrained = buildSummary(input({ evaluations: base, stages, rl: {} }));
+
+  it('has a score and says why there is nothing to compare it with', () => {
+    expect(summarySchema.parse(untrained)).toEqual(untrained);
+    expect(untrained.comparisons).toEqual([]);
+    expect(verdict(untrained)).toMatch(/^base answers .*; nothing was trained that it could be compared with\.$/);
+    expect(claim(untrained)).toBeNull();
+  });
+
+  it('speaks of no training seed, no difference and no curve', () => {
+    for (const text of [renderReport(untrained), renderScores(untrained, { color: false, width: 300 })]) {
+      expect(text).toContain('Intervals cover the choice of problems and of samples.\n');
+      expect(text).not.toMatch(/training seed|difference|Reinforcement/);
+      expect(text).toContain('base');
+    }
+  });
+});
+
+describe('what is to know of the problems', () => {
+  const dropped = [
+    { set: 'evaluate.benchmarks.gsm8k-test', count: 1200, list: 'problems/a-dropped.jsonl' },
+    { set: 'search.problems', count: 1, list: 'problems/b-dropped.jsonl' },
+  ];
+  const overlap = [{ set: 'evaluate.benchmarks.gsm8k-test', count: 3, exact: 1, list: 'runs/demo/overlap-c.jsonl' }];
+  const told = [
+    '1,200 problems of gsm8k-test left out: their answers cannot be checked, see problems/a-dropped.jsonl.',
+    '1 problem of search.problems left out: its answer cannot be checked, see problems/b-dropped.jsonl.',
+    '3 problems of gsm8k-test also stand in the training data (1 exactly, 2 by 13 words in a row), see runs/demo/overlap-c.jsonl.',
+  ];
+
+  it('stands in summary, report and terminal', () => {
+    const summary = buildSummary(input({ dropped, overlap }));
+    expect(summarySchema.parse(JSON.parse(JSON.stringify(summary)))).toEqual(summary);
+    expect(summary).toMatchObject({ dropped, overlap });
+    for (const text of [renderReport(summary), renderScores(summary, { color: false, width: 300 })]) {
+      for (const note of told) expect(text).toContain(`${note}\n`);
+    }
+  });
+
+  it('is nothing where nothing was left out and nothing overlaps', () => {
+    expect(example).not.toHaveProperty('dropped');
+    expect(renderReport(example)).not.toMatch(/left out|training data/);
   });
 });
 
