@@ -225,6 +225,26 @@ describe('a Tinker sampler', () => {
     expect(result.completions[0]?.[0]?.stopReason).toBe('length');
   });
 
+  it('cuts what a server sampled behind a stop string or behind the end of the text', async () => {
+    const eos = renderer.eosToken;
+    const behind = { tokens: [23, 3, 24, 3], logprobs: [-1, -2, -3, -4], stop_reason: 'length' };
+    const ended = { tokens: [23, eos, 24, 3], logprobs: [-1, -2, -3, -4], stop_reason: 'length' };
+    server.answer(future, { json: { sequences: [behind, ended] } });
+    const { completions, completionTokens } = await sampler().sample(request, signal);
+    expect(completions[0]).toEqual([
+      { tokens: [23, 3], text: '0\n', logprobs: [-1, -2], stopReason: 'stop' },
+      { tokens: [23, eos], text: '0', logprobs: [-1, -2], stopReason: 'stop' },
+    ]);
+    // What was sampled was paid for.
+    expect(completionTokens).toBe(16);
+  });
+
+  it('does without log-probabilities where they are only wanted', async () => {
+    server.answer(future, { json: two({ logprobs: null }) });
+    const { completions } = await sampler().sample({ ...request, logprobs: 'wanted' }, signal);
+    expect(completions[0]?.[0]).not.toHaveProperty('logprobs');
+  });
+
   it.each([
     ['retryable', '/asample', { status: 500 }],
     ['retryable', '/asample', { drop: true }],

@@ -114,7 +114,7 @@ export interface ModelServer {
   requests: ServerRequest[];
   /** Changes what the server does from now on. */
   behave(change: Partial<ServerBehaviour>): void;
-  /** The next requests for samples fail so, one each. */
+  /** The next requests for samples fail so, one each; earlier plans are forgotten. */
   fail(...faults: Fault[]): void;
   close(): Promise<void>;
 }
@@ -314,7 +314,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
     baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     behave: (change) => void Object.assign(does, change),
-    fail: (...list) => void faults.push(...list),
+    fail: (...list) => void faults.splice(0, Number.POSITIVE_INFINITY, ...list),
     close: () => {
       server.closeAllConnections();
       return new Promise((resolve) => server.close(() => resolve()));

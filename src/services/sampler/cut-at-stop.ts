@@ -46,6 +46,7 @@ export function cutAtStop(
   const completion = asSampled(sampled, request, renderer);
   if (removed === null) return completion;
   const text = completion.text + removed;
+  if (sampled.tokens === null) return { ...encoded(text, sampled, request, renderer.encode), stopReason: 'stop' };
   if (request.logprobs === 'required') return { ...completion, text };
   const added = renderer.encode(removed);
   const { tokens, logprobs, stopReason } = completion;

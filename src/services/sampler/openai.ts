@@ -62,7 +62,6 @@ export function openaiSampler(
   function open(request: SampleRequest, caller: AbortSignal) {
     const { client, root } = connect();
     const others = new AbortController();
-    // The client leaves a listener on every signal it is given; derived ones keep an activity's own signal clean.
     const signal = AbortSignal.any([caller, others.signal]);
     const limited = limiter(PARALLEL);
     let answered = 0;
@@ -72,7 +71,9 @@ export function openaiSampler(
       const headers = callHeaders({ callId, attempt: request.attempt });
       try {
         // The body has fields that the client's types do not know; it sends them as they are.
-        const answer = await client.completions.create(body as never, { signal, headers });
+        // It leaves a listener on every signal it is given: each request gets one of its own.
+        const options = { signal: AbortSignal.any([signal]), headers };
+        const answer = await client.completions.create(body as never, options);
         answered += 1;
         return answer as unknown as WireAnswer;
       } catch (error) {
