@@ -77,10 +77,11 @@ function bar(share: number): string {
   return '█'.repeat(Math.floor(eighths / 8)) + (['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8] ?? '');
 }
 
+/** A word that is wider than the terminal (a path) is cut: the terminal would do no better. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ')) {
+  for (const word of text.split(' ').flatMap((long) => long.match(new RegExp(`.{1,${width}}`, 'gu')) ?? [long])) {
     if (line !== '' && line.length + 1 + word.length > width) {
       lines.push(line);
       line = word;

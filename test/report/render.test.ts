@@ -76,6 +76,16 @@ describe('what is to know of the problems', () => {
     }
   });
 
+  it('keeps to the width of the terminal, long paths too', () => {
+    const list = `runs/${'r'.repeat(40)}/overlap-0123456789ab.jsonl`;
+    const text = renderScores(buildSummary(input({ overlap: [{ ...overlap[0]!, list }] })), {
+      color: false,
+      width: 40,
+    });
+    expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(40);
+    expect(text.replaceAll('\n', '')).toContain(list);
+  });
+
   it('is nothing where nothing was left out and nothing overlaps', () => {
     expect(example).not.toHaveProperty('dropped');
     expect(renderReport(example)).not.toMatch(/left out|training data/);
