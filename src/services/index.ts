@@ -6,7 +6,9 @@ import type { Sampler } from './sampler/sampler.ts';
 import { tinkerSampler } from './sampler/tinker.ts';
 import { scriptedSampler } from './scripted/sampler.ts';
 import { scriptedTrainer } from './scripted/trainer.ts';
+import { openaiChatModel } from './text-model/openai-chat.ts';
 import { policyTextModel } from './text-model/policy.ts';
+import { scriptedTextModel } from './text-model/scripted.ts';
 import type { TextModel } from './text-model/text-model.ts';
 import { noTrainer } from './trainer/none.ts';
 import { tinkerTrainer } from './trainer/tinker.ts';
@@ -75,14 +77,15 @@ function createTrainer({ trainer }: PolicyConfig, env: NodeJS.ProcessEnv, render
 function createTextModel(
   role: RoleModelConfig,
   policy: PolicyConfig,
-  _env: NodeJS.ProcessEnv,
+  env: NodeJS.ProcessEnv,
   { sampler, renderer }: Pick<Services, 'sampler' | 'renderer'>,
 ): TextModel {
   switch (role.kind) {
     case 'policy':
       return policyTextModel(policy.base, sampler, renderer);
     case 'openai-chat':
+      return openaiChatModel(role, env);
     case 'scripted':
-      throw new RangeError(`no text model of kind ${role.kind}`);
+      return scriptedTextModel();
   }
 }

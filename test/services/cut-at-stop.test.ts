@@ -6,7 +6,7 @@ import { cutAtStop, type RawCompletion } from '../../src/services/sampler/cut-at
 const renderer = tokenizerRenderer('test/fixtures/chat/chatml', 'chat');
 const { encode, decode, eosToken } = renderer;
 
-const asked = { stops: ['\n\n'], keepStop: true, logprobs: 'wanted' } as const;
+const asked = { stops: ['\n\n'], keepStop: true, logprobs: 'wanted' as const };
 const raw = (change: Partial<RawCompletion> & { text: string }): RawCompletion => ({
   tokens: null,
   logprobs: null,

@@ -1,8 +1,9 @@
 import { ServiceError } from '../errors.ts';
+import { saysEndOfText, stopReasonOf } from '../openai/finish-reason.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import type { RawCompletion } from './cut-at-stop.ts';
 import type { Dialect } from './openai-dialect.ts';
-import type { Prompt, SampleRequest, StopReason } from './sampler.ts';
+import type { Prompt, SampleRequest } from './sampler.ts';
 
 /** A choice of `/v1/completions`, with what engines add when asked (vLLM, SGLang). */
 export interface Choice {
@@ -87,19 +88,8 @@ export function toRaw(
   return { text, tokens, logprobs: logprobsOf(choice), stopReason, endedBy: endedBy(choice) };
 }
 
-const atStop = new Set(['stop', 'eos', 'eos_token', 'end_turn', 'end_of_text', 'stop_sequence', 'stop_string']);
-const atEndOfText = new Set(['eos', 'eos_token', 'end_turn', 'end_of_text']);
-const atLength = new Set(['length', 'max_tokens', 'max_new_tokens']);
-
-/** Null for what is neither: an aborted or filtered text is not a sample. */
-function stopReasonOf(said: string | null | undefined, full: () => boolean): StopReason | null {
-  if (said === null || said === undefined || said === '') return full() ? 'length' : 'stop';
-  if (atStop.has(said)) return 'stop';
-  return atLength.has(said) ? 'length' : null;
-}
-
 function endedBy(choice: Choice): RawCompletion['endedBy'] {
-  if (atEndOfText.has(choice.finish_reason ?? '')) return 'end-of-text';
+  if (saysEndOfText(choice.finish_reason)) return 'end-of-text';
   const said = choice.stop_reason !== undefined ? choice.stop_reason : choice.matched_stop;
   if (said === undefined) return undefined;
   // We never stop at token ids, so an id is the model's own way to end.

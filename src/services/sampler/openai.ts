@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { ServiceError } from '../errors.ts';
 import { limiter } from '../limit.ts';
 import { callHeaders, connectOpenAi, type OpenAiConfig, readJournal } from '../openai/client.ts';
 import { toServiceError } from '../openai/errors.ts';
+import { PARALLEL, patiently, realSleep, type Sleep } from '../openai/patience.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import { cutAtStop } from './cut-at-stop.ts';
 import { type Ask, type Calls, collect } from './openai-calls.ts';
@@ -19,17 +19,11 @@ export interface OpenAiSamplerHooks {
   /** Told once what a server lacks and what is done instead. */
   warn?: (message: string) => void;
   /** Injectable for tests. */
-  sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
+  sleep?: Sleep;
 }
 
 const of = { name: 'the sampler (policy.sampler)', path: 'policy.sampler' };
 const service = of.name;
-
-/** Requests of one call at a time, where a server needs several. */
-const PARALLEL = 8;
-/** A call of many requests does not start over because one of them was refused for the moment. */
-const RETRIES = 3;
-const MAX_WAIT_MS = 30_000;
 
 /**
  * A sampler behind `/v1/completions`: with token ids in and out, as vLLM and the bundled engine serve it, in one
@@ -41,7 +35,7 @@ export function openaiSampler(
   config: OpenAiSamplerConfig,
   env: NodeJS.ProcessEnv,
   renderer: Renderer,
-  { warn = console.warn, sleep = (ms, signal) => delay(ms, undefined, { signal }) }: OpenAiSamplerHooks = {},
+  { warn = console.warn, sleep = realSleep }: OpenAiSamplerHooks = {},
 ): Sampler {
   const form = { prompts: config.prompts, bos: renderer.bos };
   let known: { root: string; dialect: Dialect; said: Set<string> } = { root: '', dialect: fluent, said: new Set() };
@@ -102,20 +96,11 @@ export function openaiSampler(
       }
     }
 
-    async function patient(ask: Ask): Promise<WireAnswer> {
-      for (let tries = 0; ; tries++) {
-        try {
-          return await understood(ask);
-        } catch (error) {
-          const wait = ask.callId !== request.callId && tries < RETRIES ? waitBefore(error, tries) : null;
-          if (wait === null) throw error;
-          await sleep(wait, signal);
-        }
-      }
-    }
-
     const calls: Calls = {
-      send: (ask) => limited(() => patient(ask)),
+      send: (ask) =>
+        limited(() =>
+          ask.callId === request.callId ? understood(ask) : patiently(() => understood(ask), sleep, signal),
+        ),
       dialect: () => known.dialect,
       learn: (dialect) => {
         known.dialect = dialect;
@@ -193,11 +178,6 @@ export function openaiSampler(
 function lacksLogprobs(choices: Choice[], request: SampleRequest, dialect: Dialect): boolean {
   if (!request.logprobs || dialect.logprobs === null) return false;
   return choices.length > 0 && choices.every((choice) => logprobsOf(choice) === null);
-}
-
-function waitBefore(error: unknown, tries: number): number | null {
-  if (!(error instanceof ServiceError) || error.kind !== 'retryable') return null;
-  return Math.min(error.retryAfterMs ?? 500 * 2 ** tries, MAX_WAIT_MS);
 }
 
 function sum(of: readonly { tokens: readonly number[] }[]): number {
