@@ -33,11 +33,18 @@ export type Warn = (message: string) => void;
 export function createServices(policy: PolicyConfig, env: NodeJS.ProcessEnv, warn: Warn = console.warn): Services {
   const renderer = createRenderer(policy.tokenizer, policy.template);
   const sampler = createSampler(policy, env, renderer, warn);
+  // One model for each role: it remembers what its server was seen to take.
+  const models = new Map<string, TextModel>();
   return {
     renderer,
     sampler,
     trainer: createTrainer(policy, env, renderer),
-    textModel: (role) => createTextModel(role, policy, env, { sampler, renderer }),
+    textModel(role) {
+      const key = JSON.stringify(role);
+      const model = models.get(key) ?? createTextModel(role, policy, env, { sampler, renderer });
+      models.set(key, model);
+      return model;
+    },
   };
 }
 
