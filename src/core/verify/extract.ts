@@ -1,0 +1,129 @@
+export interface Extracted {
+  answer: string;
+  /** `boxed`: the last `\boxed{…}`; `marker`: a last line `#### N`, as GSM8K writes its solutions. */
+  from: 'boxed' | 'marker';
+}
+
+interface Box {
+  start: number;
+  end: number;
+  content: string;
+  /** The last paragraph, line or formula began here. */
+  line: number;
+}
+
+const COMMANDS = ['boxed', 'fbox'];
+/** `\boxed 42` without braces ends within this many characters. */
+const MAX_BARE = 200;
+/** Boxes of one list stand no further apart. */
+const MAX_GAP = 80;
+
+/**
+ * The final answer of a text: its last complete box that is not empty, else a last line `#### N`. Nothing is guessed
+ * from prose. A box that is not closed is no answer, nor is a box inside it unless a new line or formula began there;
+ * of nested boxes the outermost counts. One pass, linear in the text.
+ * `joinBoxes` gives several distinct boxes of the final sentence as one list: lenient, for evaluation only.
+ */
+export function extractAnswer(text: string, options: { joinBoxes?: boolean } = {}): Extracted | null {
+  const boxes = completeBoxes(text);
+  const last = boxes.at(-1);
+  if (last === undefined) return markedAnswer(text);
+  if (options.joinBoxes !== true) return { answer: last.content, from: 'boxed' };
+  const answers = [last.content];
+  for (let index = boxes.length - 2; index >= 0; index--) {
+    const [box, next] = [boxes[index] as Box, boxes[index + 1] as Box];
+    const gap = text.slice(box.end, Math.min(next.start, box.end + MAX_GAP + 1));
+    if (next.start - box.end > MAX_GAP || /[.!?]\s|\n\s*\n/.test(gap)) break;
+    if (!answers.includes(box.content)) answers.unshift(box.content);
+  }
+  return { answer: answers.join(', '), from: 'boxed' };
+}
+
+function completeBoxes(text: string): Box[] {
+  const boxes: Box[] = [];
+  /** Open braces: where their box starts, or null for a brace of something else. */
+  const open: ({ start: number; from: number; line: number } | null)[] = [];
+  let line = 0;
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i];
+    if (character === '\n' || character === '$') line = i;
+    else if (character === '{') open.push(null);
+    else if (character === '}') {
+      const opener = open.pop();
+      if (opener !== undefined && opener !== null) complete(opener, i + 1, text.slice(opener.from, i));
+    } else if (character === '\\') {
+      const command = boxCommand(text, i);
+      if (command === null) {
+        if (text[i + 1] === '(' || text[i + 1] === '[') line = i;
+        i += 1;
+      } else if (text[command] === '{') {
+        open.push({ start: i, from: command + 1, line });
+        i = command;
+      } else {
+        const bare = bareAnswer(text, command);
+        if (bare !== null) complete({ start: i, line }, command + bare.length, bare);
+        i = command - 1;
+      }
+    }
+  }
+  const unclosed = open.filter((entry) => entry !== null).map(({ start }) => start);
+  if (unclosed.length === 0) return boxes;
+  return boxes.filter((box) => {
+    const around = lastBelow(unclosed, box.start);
+    return around === null || box.line > around;
+  });
+
+  function complete(opener: { start: number; line: number }, end: number, content: string): void {
+    // Boxes inside this one are not answers of their own.
+    while ((boxes.at(-1)?.start ?? -1) > opener.start) boxes.pop();
+    const answer = content.trim();
+    if (answer.replace(/[~\s]|\\[,;:! ]|\$/g, '') !== '')
+      boxes.push({ start: opener.start, end, content: answer, line: opener.line });
+  }
+}
+
+/** The largest of some rising positions below a bound. */
+function lastBelow(positions: readonly number[], bound: number): number | null {
+  let [low, high] = [0, positions.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((positions[middle] as number) < bound) low = middle + 1;
+    else high = middle;
+  }
+  return positions[low - 1] ?? null;
+}
+
+/** Where the argument of a box command at `at` begins; null when there is none. `\\boxed`, escaped twice, counts. */
+function boxCommand(text: string, at: number): number | null {
+  const from = text[at + 1] === '\\' ? at + 2 : at + 1;
+  for (const command of COMMANDS) {
+    if (!text.startsWith(command, from)) continue;
+    let end = from + command.length;
+    if (/[A-Za-z]/.test(text[end] ?? '')) return null;
+    while (text[end] === ' ' || text[end] === '\n') end += 1;
+    return end;
+  }
+  return null;
+}
+
+/** `\boxed 5`, `\boxed\frac12`, `\boxed x`: a number, a letter or a command with its arguments. */
+function bareAnswer(text: string, from: number): string | null {
+  const match =
+    /^(?:-?\d+(?:[.,]\d+)*|[A-Za-z](?![A-Za-z])|\\d?frac\s*(?:\d|\{[^{}]*\})\s*(?:\d|\{[^{}]*\})|\\sqrt\s*(?:\d|\{[^{}]*\})|\\pi)/.exec(
+      text.slice(from, from + MAX_BARE),
+    );
+  return match === null ? null : match[0];
+}
+
+/** A number, with money, sign, separators and per cent, and nothing else. */
+const NUMBER = /^[$€£]?\s*[-+−]?\s*[$€£]?\s*\d[\d,. ]*(?:\/\s*\d+)?\s*%?$|^[-+]?\.\d+$/;
+
+function markedAnswer(text: string): Extracted | null {
+  const trimmed = text.trimEnd();
+  const line = trimmed.slice(trimmed.lastIndexOf('\n') + 1).trim();
+  if (!line.startsWith('####')) return null;
+  const answer = line.slice(4).trim();
+  return answer.length <= MAX_BARE && NUMBER.test(answer)
+    ? { answer: answer.replace(/[.,\s]+$/, ''), from: 'marker' }
+    : null;
+}

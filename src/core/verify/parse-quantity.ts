@@ -1,0 +1,161 @@
+import type { Range, Tokens } from './brackets.ts';
+import type { Expression } from './expression.ts';
+import { fraction } from './fraction.ts';
+import { ParseError } from './limits.ts';
+import { numeralValue } from './numeral.ts';
+import { letters, parseExpression } from './parse-expression.ts';
+import type { Token } from './tokenize.ts';
+import { isUnitWord, parseUnit } from './units.ts';
+import { type Scalar, scalar, type Unit } from './values.ts';
+import { SHORT_WORDS } from './vocabulary.ts';
+
+/** Parses a scalar with what may stand around it: money before, a unit, per cent or degrees after. */
+export function parseQuantity(tokens: Tokens, range: Range): Scalar {
+  const money = moneyBefore(tokens, range);
+  if (money !== null) return money;
+  const percent = tokens.list[range.to - 1];
+  if (percent?.type === 'operator' && percent.value === '%') {
+    const expression = parseExpression(tokens, { from: range.from, to: range.to - 1 });
+    return scalar(expression, { name: 'percent', known: true });
+  }
+  if (percent?.type === 'money' && percent.value !== 'dollar') {
+    const expression = parseExpression(tokens, { from: range.from, to: range.to - 1 });
+    return scalar(expression, { name: percent.value, known: true });
+  }
+  const at = unitStart(tokens, range);
+  if (at !== null) return withUnit(tokens, range, at);
+  const expression = parseExpression(tokens, range);
+  const degrees = withoutDegrees(expression);
+  if (degrees !== null) return scalar(degrees, { name: 'degree', known: true });
+  return { ...scalar(expression), alternative: otherReading(tokens, range) };
+}
+
+function moneyBefore(tokens: Tokens, range: Range): Scalar | null {
+  const first = tokens.list[range.from];
+  const minus = first?.type === 'operator' && first.value === '-';
+  const at = minus ? range.from + 1 : range.from;
+  const sign = tokens.list[at];
+  if (sign?.type !== 'money' || at >= range.to - 1) return null;
+  const rest = parseQuantity(tokens, { from: at + 1, to: range.to });
+  const expression: Expression = minus ? { kind: 'negation', of: rest.expression } : rest.expression;
+  if (rest.unit !== null && rest.unit.name !== sign.value) {
+    // "$5 per hour" is an hourly sum of money, "$5 apples" is nothing.
+    if (!rest.unit.name.startsWith('/')) throw new ParseError('it has two units');
+    return scalar(expression, { name: `${sign.value}${rest.unit.name}`, known: rest.unit.known });
+  }
+  return scalar(expression, { name: sign.value, known: true });
+}
+
+/** Where the words after a number begin; null without any. */
+function unitStart(tokens: Tokens, range: Range): number | null {
+  for (let index = range.from + 1; index < range.to; index++) {
+    const close = tokens.closing.get(index);
+    if (close !== undefined) {
+      index = close;
+      continue;
+    }
+    const token = tokens.list[index] as Token;
+    if (token.type === 'text') return index;
+    if (token.type === 'word' && isUnit(token, tokens.list[index - 1])) return index;
+    // "20 min" and "5 sec" use names of functions.
+    if (token.type === 'function' && index === range.to - 1 && isUnitWord(token.value)) return index;
+  }
+  return null;
+}
+
+function isUnit(token: Token, before: Token | undefined): boolean {
+  if (isUnitWord(token.value)) return before?.type === 'number' || before?.type === 'close' || token.spaced;
+  if (letters(token) === null) return token.spaced;
+  return token.spaced && SHORT_WORDS.has(token.value.toLowerCase());
+}
+
+const SCALES: ReadonlyMap<string, bigint> = new Map([
+  ['dozen', 12n],
+  ['hundred', 100n],
+  ['thousand', 1_000n],
+  ['million', 1_000_000n],
+  ['billion', 1_000_000_000n],
+  ['trillion', 1_000_000_000_000n],
+]);
+
+function withUnit(tokens: Tokens, range: Range, at: number): Scalar {
+  const words: string[] = [];
+  for (let index = at; index < range.to; index++) {
+    const token = tokens.list[index] as Token;
+    const allowed =
+      ['text', 'word', 'name', 'function'].includes(token.type) ||
+      (token.type === 'operator' && '^/*'.includes(token.value)) ||
+      (token.type === 'number' && tokens.list[index - 1]?.value === '^') ||
+      (token.value === '{' && tokens.list[index - 1]?.value === '^') ||
+      (token.type === 'number' && tokens.list[index - 2]?.value === '^') ||
+      (token.value === '}' && tokens.list[index - 3]?.value === '^');
+    if (!allowed) throw new ParseError(`"${token.value.slice(0, 40)}" follows a unit`);
+    if (token.value === '^' || token.type === 'number') words.push(token.value);
+    else if (token.value !== '{' && token.value !== '}') words.push(` ${token.value}`);
+  }
+  let text = words.join('').trim().toLowerCase();
+  const [first = '', ...others] = text.split(/\s+/);
+  const scale = SCALES.get(first);
+  if (scale !== undefined) text = others.join(' ');
+  let to = at;
+  // `30^\circ\text{C}`
+  const degreeSign = tokens.list[at - 1]?.value === '°';
+  if (degreeSign && (text === 'c' || text === 'f')) text = `deg${text}`;
+  else if (tokens.list[at - 1]?.value === '-' && tokens.list[at - 2]?.type === 'number') to = at - 1;
+  const unit = text === '' ? null : parseUnit(text);
+  if (unit === null && text !== '') throw new ParseError(`"${text.slice(0, 40)}" is not a unit`);
+  const expression = parseExpression(tokens, { from: range.from, to });
+  const plain = withoutDegrees(expression) ?? expression;
+  const scaled: Expression =
+    scale === undefined ? plain : { kind: 'product', factors: [plain, { kind: 'number', value: fraction(scale) }] };
+  return scalar(scaled, unit);
+}
+
+/** An angle in degrees outside every function: the number before the sign. Null when there is none. */
+function withoutDegrees(expression: Expression): Expression | null {
+  switch (expression.kind) {
+    case 'degrees':
+      return expression.of;
+    case 'negation':
+    case 'plusMinus': {
+      const of = withoutDegrees(expression.of);
+      return of === null ? null : { ...expression, of };
+    }
+    case 'sum': {
+      const terms = expression.terms.map(withoutDegrees);
+      // 90° - x: a plain letter beside degrees is an angle in degrees as well.
+      if (terms.every((term) => term === null)) return null;
+      return { kind: 'sum', terms: terms.map((term, index) => term ?? (expression.terms[index] as Expression)) };
+    }
+    case 'product': {
+      const angles = expression.factors.map(withoutDegrees);
+      if (angles.filter((angle) => angle !== null).length !== 1) return null;
+      return {
+        kind: 'product',
+        factors: angles.map((angle, index) => angle ?? (expression.factors[index] as Expression)),
+      };
+    }
+    case 'quotient': {
+      const top = withoutDegrees(expression.top);
+      return top === null ? null : { ...expression, top };
+    }
+    default:
+      return null;
+  }
+}
+
+/** `5 m` may be a length as well as a product; `100,200` may be two numbers as well as one. */
+function otherReading(tokens: Tokens, range: Range): Scalar['alternative'] {
+  const first = tokens.list[range.from] as Token;
+  const last = tokens.list[range.to - 1] as Token;
+  if (range.to - range.from === 1 && first.numeral?.commas === true && !first.numeral.point) {
+    const groups = first.value.split(',');
+    const items = groups.map((digits) => scalar({ kind: 'number', value: fraction(BigInt(digits)) }));
+    return { kind: 'list', items, joined: null };
+  }
+  if (range.to - range.from === 2 && last.type === 'name' && first.numeral !== undefined) {
+    const unit: Unit | null = 'mgslhLJNW'.includes(last.value) ? parseUnit(last.value) : null;
+    if (unit !== null) return scalar({ kind: 'number', value: numeralValue(first.numeral) }, unit);
+  }
+  return null;
+}

@@ -1,0 +1,157 @@
+import * as ball from './ball.ts';
+import { type Context, newContext } from './ball.ts';
+import type { Complex } from './complex.ts';
+import * as c from './complex.ts';
+import { evaluate, type Meaning } from './evaluate.ts';
+import { type Assignment, exactValue, type Gaussian, sameValue } from './exact.ts';
+import { type Expression, literalBits, some, variablesOf } from './expression.ts';
+import { bitLength } from './fraction.ts';
+import { type Budget, LimitError, MAX_PRECISION, UndefinedError } from './limits.ts';
+import { firstPoints, furtherPoints, wholePoints } from './points.ts';
+
+/** What the numbers say about two expressions. `narrower`: equal, but the second is undefined where the first is not. */
+export type Finding = 'equal' | 'different' | 'narrower' | 'unknown' | 'first undefined' | 'second undefined';
+
+/** Bits of the first look. Different numbers nearly always differ here. */
+const QUICK = 128;
+/** Bits of the confirmation, plus what the numbers themselves need. */
+const THOROUGH = 320;
+/** Points at which two functions must agree. */
+const ENOUGH = 3;
+/** Points that are confirmed at the higher precision. */
+const CONFIRMED = 2;
+
+type LogBase = Meaning['logBase'];
+
+/** Compares two scalars, as numbers when neither has a variable, else as functions of their variables. */
+export function probe(first: Expression, second: Expression, budget: Budget, logBase: LogBase = 10): Finding {
+  const names = [...new Set([...variablesOf(first), ...variablesOf(second)])].sort();
+  if (names.length === 0)
+    return compareAt(first, second, { assignment: new Map(), realOnly: false, logBase }, budget, true);
+  const realOnly = !hasImaginary(first) && !hasImaginary(second);
+  const found = { equal: 0, narrower: 0 };
+  const tiers = [firstPoints, furtherPoints, wholePoints];
+  for (const tier of tiers) {
+    for (const assignment of tier(names)) {
+      const meaning: Meaning = { assignment, realOnly, logBase };
+      const finding = compareAt(first, second, meaning, budget, found.equal < CONFIRMED);
+      if (finding === 'different') return 'different';
+      if (finding === 'equal') found.equal += 1;
+      if (finding === 'second undefined') found.narrower += 1;
+    }
+    if (found.equal >= ENOUGH) return found.narrower > 0 ? 'narrower' : 'equal';
+  }
+  return 'unknown';
+}
+
+export function hasImaginary(expression: Expression): boolean {
+  return some(
+    expression,
+    (part) => (part.kind === 'constant' && part.name === 'i') || (part.kind === 'call' && part.name === 'cis'),
+  );
+}
+
+function compareAt(first: Expression, second: Expression, meaning: Meaning, budget: Budget, confirm: boolean): Finding {
+  const a = exactly(first, meaning.assignment, budget);
+  const b = exactly(second, meaning.assignment, budget);
+  if (a === 'undefined') return 'first undefined';
+  if (b === 'undefined') return 'second undefined';
+  if (a !== null && b !== null) return sameValue(a, b) ? 'equal' : 'different';
+  const quick = compareApproximately(first, second, meaning, newContext(QUICK, budget));
+  if (quick.finding !== 'equal' || !confirm) return quick.finding;
+  const literals = Math.max(literalBits(first, bitLength), literalBits(second, bitLength));
+  const precision = THOROUGH + 2 * literals + 2 * Math.min(quick.gap, MAX_PRECISION);
+  if (precision > MAX_PRECISION) return 'unknown';
+  return compareApproximately(first, second, meaning, newContext(Math.ceil(precision / 64) * 64, budget)).finding;
+}
+
+function exactly(expression: Expression, assignment: Assignment, budget: Budget): Gaussian | null | 'undefined' {
+  try {
+    return exactValue(expression, budget, assignment);
+  } catch (error) {
+    if (error instanceof UndefinedError) return 'undefined';
+    throw error;
+  }
+}
+
+function compareApproximately(
+  first: Expression,
+  second: Expression,
+  meaning: Meaning,
+  context: Context,
+): { finding: Finding; gap: number } {
+  const a = approximately(first, meaning, context);
+  const b = approximately(second, meaning, context);
+  const { gap } = context;
+  if (a === 'undefined') return { finding: 'first undefined', gap };
+  if (b === 'undefined') return { finding: 'second undefined', gap };
+  if (a === null || b === null) return { finding: 'unknown', gap };
+  return { finding: compareValues(a, b, context), gap };
+}
+
+/** Balls that do not touch differ. Balls that touch are equal if they are small against the numbers involved. */
+export function compareValues(a: Complex, b: Complex, context: Context): Finding {
+  const top = context.top;
+  const difference = c.add(context, a, c.negate(b));
+  if (!ball.touchesZero(difference.re) || !ball.touchesZero(difference.im)) return 'different';
+  const error = Math.max(ball.uncertainty(difference.re), ball.uncertainty(difference.im));
+  const size = Math.max(ball.magnitude(a.re), ball.magnitude(a.im), ball.magnitude(b.re), ball.magnitude(b.im));
+  // What cancels to 0 is judged by the largest number on the way, everything else by its own size.
+  const scale = isCancelled(a) || isCancelled(b) ? top : size;
+  return error === Number.NEGATIVE_INFINITY || error < scale - context.precision / 2 ? 'equal' : 'unknown';
+}
+
+function isCancelled(a: Complex): boolean {
+  return ball.touchesZero(a.re) && ball.touchesZero(a.im);
+}
+
+/** Null where a cap stops it. @throws LimitError only when the whole budget is spent */
+export function approximately(
+  expression: Expression,
+  meaning: Meaning,
+  context: Context,
+): Complex | null | 'undefined' {
+  try {
+    return evaluate(expression, context, meaning);
+  } catch (error) {
+    if (error instanceof UndefinedError) return 'undefined';
+    if (error instanceof LimitError && context.budget.left >= 0) return null;
+    throw error;
+  }
+}
+
+/**
+ * Is first = k · second for one constant k ≠ 0? The sign of k, 0 for a k that is not real, null when there is none,
+ * 'unknown' when it cannot be told. For equations and inequalities, whose sides were brought to one.
+ */
+export function proportion(first: Expression, second: Expression, budget: Budget): 1 | -1 | 0 | null | 'unknown' {
+  const names = [...new Set([...variablesOf(first), ...variablesOf(second)])].sort();
+  const realOnly = !hasImaginary(first) && !hasImaginary(second);
+  let reference: { a: Complex; b: Complex } | null = null;
+  let agreeing = 0;
+  const context = newContext(THOROUGH, budget);
+  const points =
+    names.length === 0 ? [new Map()] : [...firstPoints(names), ...furtherPoints(names), ...wholePoints(names)];
+  for (const assignment of points) {
+    const meaning: Meaning = { assignment, realOnly, logBase: 10 };
+    const a = approximately(first, meaning, context);
+    const b = approximately(second, meaning, context);
+    if (a === null || b === null || a === 'undefined' || b === 'undefined') continue;
+    const [zeroA, zeroB] = [isCancelled(a), isCancelled(b)];
+    if (zeroA !== zeroB) return null;
+    if (zeroA) continue;
+    agreeing += 1;
+    if (reference === null) reference = { a, b };
+    else if (
+      compareValues(c.multiply(context, a, reference.b), c.multiply(context, b, reference.a), context) === 'different'
+    ) {
+      return null;
+    }
+    if (agreeing >= FIRST_POINTS) break;
+  }
+  if (reference === null || (names.length > 0 && agreeing < ENOUGH)) return 'unknown';
+  const factor = c.divide(context, reference.a, reference.b);
+  return ball.touchesZero(factor.im) ? (ball.sign(factor.re) as 1 | -1 | 0) : 0;
+}
+
+const FIRST_POINTS = 12;

@@ -1,0 +1,37 @@
+import type { Text } from './values.ts';
+
+/** Folds case, spaces and punctuation; signs that carry meaning between letters and digits stay. */
+export function foldText(text: string): Text {
+  const plain = text
+    .replace(/\\(?:text|mbox|textbf|textit|textrm|mathrm|mathbf|operatorname)\s*\{/g, '{')
+    .replace(/\\[,;:! ]|~|\\q?quad/g, ' ')
+    .replace(/[{}$"`]/g, '')
+    .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
+    .toLowerCase()
+    .replace(/['’]/g, '')
+    .replace(/(\d)[.,](?=\d)/g, '$1·');
+  const words = (plain.match(/[\p{L}\d·]+|[-+*/^=<>\\%](?=\s*[\p{L}\d(])/gu) ?? []).filter(
+    (word, index, all) => word !== '-' || /^\d/.test(all[index + 1] ?? ''),
+  );
+  return { kind: 'text', folded: words.join(''), words: words.join(' ') };
+}
+
+const NUMBERS = (
+  'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen ' +
+  'eighteen nineteen twenty'
+).split(' ');
+
+/** 0 to 20 written as a word. */
+export function numberWord(word: string): bigint | null {
+  const index = NUMBERS.indexOf(word);
+  return index < 0 ? null : BigInt(index);
+}
+
+/** `(C)`, `C.`, `Option C` as the answer to a multiple choice. Null for anything else. */
+export function choiceLetter(text: string): string | null {
+  const match = /^(?:option|choice|answer)?\s*\(?\s*([A-J])\s*[).:]?$/i.exec(
+    text.replace(/[{}$~]|\\[,;: ]/g, ' ').trim(),
+  );
+  return match === null ? null : (match[1] as string).toUpperCase();
+}

@@ -1,0 +1,68 @@
+import { toAscii } from './characters.ts';
+
+/** Layers of delimiters are few; a text of nothing but delimiters is not an answer. */
+const MAX_LAYERS = 12;
+const PAIRS: readonly (readonly [string, string])[] = [
+  ['$$', '$$'],
+  ['$', '$'],
+  ['\\(', '\\)'],
+  ['\\[', '\\]'],
+  ['**', '**'],
+  ['__', '__'],
+  ['*', '*'],
+  ['```', '```'],
+  ['`', '`'],
+  ['"', '"'],
+];
+
+/**
+ * What is left of an answer without the delimiters around it: `**$\boxed{73}$**.` → `73`. Spaces inside stay, and so
+ * does everything that may carry meaning.
+ */
+export function unwrap(text: string): string {
+  let rest = toAscii(text).trim();
+  for (let layer = 0; layer < MAX_LAYERS; layer++) {
+    const next = peel(rest);
+    if (next === rest) break;
+    rest = next;
+  }
+  return rest;
+}
+
+function peel(text: string): string {
+  const trimmed = text.replace(/[.,;:\s]{1,20}$/, '').trim();
+  // `5!` and a lone point keep theirs; so does `11\,.`, whose space goes with the point.
+  const bare = trimmed.endsWith('\\') ? text.trim() : trimmed;
+  if (bare.startsWith('=') && !bare.startsWith('==')) return bare.slice(1).trim();
+  for (const command of ['\\boxed', '\\fbox']) {
+    if (bare.startsWith(command)) {
+      const inner = wholeGroup(bare, command.length);
+      if (inner !== null) return inner.trim();
+    }
+  }
+  for (const [open, close] of PAIRS) {
+    if (bare.length <= open.length + close.length || !bare.startsWith(open) || !bare.endsWith(close)) continue;
+    const inner = bare.slice(open.length, -close.length);
+    // `$a$ and $b$` is two formulas, `\[ \]` must not be half of `\\[2pt]`.
+    if (inner.includes(open) || inner.includes(close) || inner.endsWith('\\')) continue;
+    return inner.trim();
+  }
+  return bare;
+}
+
+/** The content of the braces at `from` if they close at the end of the text. */
+export function wholeGroup(text: string, from: number): string | null {
+  let at = from;
+  while (text[at] === ' ') at += 1;
+  if (text[at] !== '{') return null;
+  let depth = 0;
+  for (let i = at; i < text.length; i++) {
+    if (text[i] === '\\') i += 1;
+    else if (text[i] === '{') depth += 1;
+    else if (text[i] === '}') {
+      depth -= 1;
+      if (depth === 0) return i === text.length - 1 ? text.slice(at + 1, i) : null;
+    }
+  }
+  return null;
+}
