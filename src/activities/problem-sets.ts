@@ -68,14 +68,30 @@ export function overlapOf({ search, rl, benchmarks }: ProblemSets, task: Task): 
   );
 }
 
+/**
+ * The sets without the training problems that overlap, and what overlapped. A test may overlap several training problems
+ * and is found with the first of them, so it is looked for until none is left.
+ */
+export function leaveOutOverlap(sets: ProblemSets, task: Task): { sets: ProblemSets; overlapping: OverlapRow[] } {
+  const overlapping = overlapOf(sets, task);
+  if (overlapping.length === 0) return { sets, overlapping };
+  const out = new Set(overlapping.map((row) => `${row.training} ${row.trainingProblem}`));
+  const without = (set: ProblemSet): ProblemSet => ({
+    ...set,
+    problems: set.problems.filter((problem) => !out.has(`${set.path} ${problem.id}`)),
+  });
+  const rest = leaveOutOverlap({ ...sets, search: without(sets.search), rl: sets.rl && without(sets.rl) }, task);
+  return { sets: rest.sets, overlapping: [...overlapping, ...rest.overlapping] };
+}
+
 /** A run's refusal, in words; nothing when no test problem overlaps. */
 export function overlapComplaints(rows: readonly OverlapRow[]): ConfigProblem[] {
   if (rows.length === 0) return [];
   const count = rows.length === 1 ? '1 test problem also stands' : `${rows.length} test problems also stand`;
   return [
     {
-      path: 'evaluate.allowOverlap',
-      message: `${count} in the training data, listed below: take them out of one side, or set this to true`,
+      path: 'evaluate.overlap',
+      message: `${count} in the training data, listed below: take them out of one side, or let this be "leave-out" or "allow"`,
     },
     ...rows.map(({ benchmark, problem, training, trainingProblem, gram }) => {
       const other = `"${trainingProblem}" of ${training}`;

@@ -10,7 +10,14 @@ import { problemNotes } from '../report/problem-notes.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
 import { failure } from './failures.ts';
-import { type OverlapRow, overlapComplaints, overlapOf, type ProblemSet, readProblemSets } from './problem-sets.ts';
+import {
+  leaveOutOverlap,
+  type OverlapRow,
+  overlapComplaints,
+  overlapOf,
+  type ProblemSet,
+  readProblemSets,
+} from './problem-sets.ts';
 import { readPrompts } from './prompts.ts';
 
 export interface ResolveConfigInput {
@@ -47,9 +54,14 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
         const renderer = deps.services(config.policy).renderer;
 
         const complaints: ConfigProblem[] = [];
-        const sets = await readProblemSets(config, complaints);
-        const overlapping = overlapOf(sets, task);
-        if (!config.evaluate.allowOverlap) complaints.push(...overlapComplaints(overlapping));
+        const read = await readProblemSets(config, complaints);
+        const isLeftOut = config.evaluate.overlap === 'leave-out';
+        const { sets, overlapping } = isLeftOut
+          ? leaveOutOverlap(read, task)
+          : { sets: read, overlapping: overlapOf(read, task) };
+        if (config.evaluate.overlap === 'refuse') complaints.push(...overlapComplaints(overlapping));
+        if (read.search.problems.length > 0 && sets.search.problems.length === 0)
+          complaints.push({ path: 'evaluate.overlap', message: 'no problem to search is left without overlap' });
         const prompts = await readPrompts(config.roles, task, complaints);
         if (complaints.length > 0) throw invalidConfig(complaints);
 
@@ -58,7 +70,7 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
         const benchmarks = [];
         for (const set of sets.benchmarks) benchmarks.push({ name: set.name, problems: await storeProblems(set) });
         const dropped = await storeDropped([sets.search, ...(sets.rl ? [sets.rl] : []), ...sets.benchmarks]);
-        const overlap = await storeOverlap(run, overlapping);
+        const overlap = await storeOverlap(run, overlapping, isLeftOut);
         for (const note of problemNotes({ dropped, overlap })) log.warn(note, { run });
 
         const resolved = { ...config, run };
@@ -93,13 +105,14 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
     return stored;
   }
 
-  async function storeOverlap(run: string, rows: readonly OverlapRow[]): Promise<OverlapCount[]> {
+  async function storeOverlap(run: string, rows: readonly OverlapRow[], leftOut: boolean): Promise<OverlapCount[]> {
     if (rows.length === 0) return [];
     const list = artifactNames.overlap(run, sha256Hex(JSON.stringify(rows)));
     await store.putLines(list, rows);
     return [...new Set(rows.map((row) => row.benchmark))].map((set) => {
       const found = rows.filter((row) => row.benchmark === set);
-      return { set, count: found.length, exact: found.filter((row) => row.how === 'exact').length, list };
+      const tests = (those: readonly OverlapRow[]) => new Set(those.map((row) => row.problem)).size;
+      return { set, count: tests(found), exact: tests(found.filter((row) => row.how === 'exact')), leftOut, list };
     });
   }
 }

@@ -46,12 +46,16 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
     base: policy.base,
     revision: policy.revision,
     renderer: inputs.rendererHash,
-    services: [policy.sampler.kind, policy.trainer?.kind ?? null],
-    loraRank: policy.trainer !== null && 'loraRank' in policy.trainer ? policy.trainer.loraRank : null,
+    sampler: policy.sampler.kind,
     seed,
     salt,
   };
   const key = (stage: string, content: unknown) => contentKey({ stage, identity, content } as unknown as Json);
+  // Only what is trained depends on the trainer: trees, rows and the base's answers serve any of them.
+  const trainer = [
+    policy.trainer?.kind ?? null,
+    policy.trainer !== null && 'loraRank' in policy.trainer ? policy.trainer.loraRank : null,
+  ];
   const context = (stageKey: string): StageContext => ({ run: inputs.run, key: stageKey, seed, task, policy });
 
   const {
@@ -80,7 +84,7 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
   const sftPlan = (arm: Arm): SftPlan => {
     const params = { ...config.sft[arm], stepsPerChunk: config.sft.stepsPerChunk, adam: config.sft.adam };
     const { stepsPerChunk: _stepsPerChunk, ...content } = params;
-    return { ...context(key('sft', [arm, linearize.key, content])), arm, params, linearizeKey: linearize.key };
+    return { ...context(key('sft', [arm, linearize.key, trainer, content])), arm, params, linearizeKey: linearize.key };
   };
   const sft = { search: sftPlan('search'), direct: sftPlan('direct') };
 
@@ -129,7 +133,7 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
   };
 
   function evaluatePlan(): EvaluatePlan {
-    const { benchmarks: _n, allowOverlap: _o, concurrency: _c, bootstrapSamples: _b, ...protocol } = config.evaluate;
+    const { benchmarks: _n, overlap: _o, concurrency: _c, bootstrapSamples: _b, ...protocol } = config.evaluate;
     const { benchmarks: _sources, ...params } = config.evaluate;
     const checkpoints: EvaluatePlan['checkpoints'] = [{ name: 'base', stage: null, stageKey: null }];
     for (const arm of trained) {

@@ -19,7 +19,7 @@ export interface Plan {
   evaluate: EvaluatePlan;
   /** By problem set; absent where none was left out. */
   dropped?: DroppedProblems[];
-  /** By benchmark; absent where there is none. A plan has one only if the configuration allows it. */
+  /** By benchmark; absent where there is none. A plan has one only if the configuration does not refuse it. */
   overlap?: OverlapCount[];
 }
 
@@ -35,6 +35,8 @@ export interface DroppedProblems {
 /** Test problems that also stand in the search or RL data; `exact` of them as a whole, the others by 13-gram. */
 export interface OverlapCount extends DroppedProblems {
   exact: number;
+  /** Whether the training problems were left out, so that the run's data hold none of them. */
+  leftOut: boolean;
 }
 
 /** What every stage that talks to the model needs. */

@@ -238,8 +238,11 @@ const rl = z.strictObject({
 });
 
 const evaluate = z.strictObject({
-  /** A test problem that also stands in the search or RL data stops the run; true: it is only listed and counted. */
-  allowOverlap: z.boolean().default(false),
+  /**
+   * Test problems that also stand in the search or RL data: `refuse` the run, `leave-out` the training problems, or
+   * `allow` it. The latter two list and count them.
+   */
+  overlap: z.enum(['refuse', 'leave-out', 'allow']).default('refuse'),
   benchmarks: z.record(slug, problemSource).default({
     'countdown-new-numbers': { split: 'test-numbers', count: 300 },
     'countdown-new-problems': { split: 'test-problems', count: 200 },

@@ -8,10 +8,11 @@ export function problemNotes({ dropped = [], overlap = [] }: Pick<Summary, 'drop
       const their = count === 1 ? 'its answer' : 'their answers';
       return `${problems(count)} of ${nameOf(set)} left out: ${their} cannot be checked, see ${list}.`;
     }),
-    ...overlap.map(({ set, count, exact, list }) => {
-      const stand = count === 1 ? 'stands' : 'stand';
+    ...overlap.map(({ set, count, exact, leftOut, list }) => {
+      const stand = leftOut ? 'stood' : count === 1 ? 'stands' : 'stand';
+      const end = leftOut ? ' and were taken out of it' : '';
       const kinds = `${integer(exact)} exactly, ${integer(count - exact)} by 13 words in a row`;
-      return `${problems(count)} of ${nameOf(set)} also ${stand} in the training data (${kinds}), see ${list}.`;
+      return `${problems(count)} of ${nameOf(set)} also ${stand} in the training data (${kinds})${end}, see ${list}.`;
     }),
   ];
 }

@@ -121,8 +121,8 @@ export const summarySchema = z.strictObject({
   comparisons: z.array(comparison),
   /** Problems left out because their answers cannot be checked; absent where there were none. */
   dropped: z.array(z.strictObject(listed)).optional(),
-  /** Test problems that also stand in the training data, by benchmark; absent where there are none. */
-  overlap: z.array(z.strictObject({ ...listed, exact: count })).optional(),
+  /** Test problems that also stand in the training data, or stood there, by benchmark; absent where there are none. */
+  overlap: z.array(z.strictObject({ ...listed, exact: count, leftOut: z.boolean() })).optional(),
   funnel,
   stages: z.array(stage),
   /** First stage's start to last stage's end; reused stages took no time in this run. */

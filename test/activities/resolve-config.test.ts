@@ -264,7 +264,7 @@ describe('a test problem in the training data', () => {
     const config = await overlapping('refused');
     const before = await filesOf(lab);
     const { message, paths } = await refusal(config);
-    expect(paths).toEqual(['evaluate.allowOverlap', 'evaluate.benchmarks.mine', 'evaluate.benchmarks.mine']);
+    expect(paths).toEqual(['evaluate.overlap', 'evaluate.benchmarks.mine', 'evaluate.benchmarks.mine']);
     expect(message).toContain('2 test problems also stand in the training data');
     expect(message).toContain('"x" is "a" of search.problems');
     expect(message).toContain('"z" is "c" of rl.prompts');
@@ -273,9 +273,15 @@ describe('a test problem in the training data', () => {
 
   it('is listed and counted where the configuration allows it, and changes no key', async () => {
     const config = await overlapping('allowed');
-    const { plan } = await resolve({ ...config, evaluate: { ...config.evaluate, allowOverlap: true } });
+    const { plan } = await resolve({ ...config, evaluate: { ...config.evaluate, overlap: 'allow' } });
     expect(plan.overlap).toEqual([
-      { set: 'evaluate.benchmarks.mine', count: 2, exact: 2, list: expect.stringContaining('runs/lab/overlap-') },
+      {
+        set: 'evaluate.benchmarks.mine',
+        count: 2,
+        exact: 2,
+        leftOut: false,
+        list: expect.stringContaining('runs/lab/overlap-'),
+      },
     ]);
     const list = await lab.store.find(plan.overlap![0]!.list);
     const found = { benchmark: 'evaluate.benchmarks.mine', how: 'exact' };
@@ -283,6 +289,18 @@ describe('a test problem in the training data', () => {
       { ...found, problem: 'x', training: 'search.problems', trainingProblem: 'a' },
       { ...found, problem: 'z', training: 'rl.prompts', trainingProblem: 'c' },
     ]);
+  });
+
+  it('takes the training problems out, all of them, where the configuration says so', async () => {
+    const config = await overlapping('out');
+    const twice = { file: join(lab.folder, 'twice.jsonl') };
+    await writeFile(twice.file, [row('a', [4, 9, 3], 39), row('a2', [4, 9, 3], 39), row('b', [1, 2, 3], 6)].join('\n'));
+    const search = { ...tinyRun.search, problems: twice };
+    const evaluate = { ...config.evaluate, overlap: 'leave-out' as const };
+    const { plan } = await resolve({ ...config, search, rl: tinyRun.rl, evaluate });
+    expect(plan.overlap).toMatchObject([{ count: 1, exact: 1, leftOut: true }]);
+    expect(await lab.store.getLines<Problem>(plan.search.problems)).toMatchObject([{ id: 'b' }]);
+    expect(await lab.store.getLines((await lab.store.find(plan.overlap![0]!.list))!)).toHaveLength(2);
   });
 
   it('stays a small failure however many there are', async () => {

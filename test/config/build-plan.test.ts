@@ -73,7 +73,7 @@ describe('content keys', () => {
     ['statistics', { evaluate: { bootstrapSamples: 100 } }],
     ['addresses and keys', { policy: { sampler: { kind: 'openai', baseUrl: 'http://h:1', apiKey: { env: 'KEY' } } } }],
     ['time limits', { policy: { trainer: { kind: 'tinker', timeoutMs: 5 } } }],
-    ['whether overlap is allowed', { evaluate: { allowOverlap: true } }],
+    ['whether overlap is allowed', { evaluate: { overlap: 'allow' } }],
     ['the name of the run', { run: 'other' }],
     ['the place of the tokenizer', { policy: { tokenizer: 'elsewhere' } }],
     ['notes', { notes: { seed: 'ours' } }],
@@ -105,7 +105,7 @@ describe('content keys', () => {
 
   it('do not change with what there is to tell of the problems', () => {
     const told = { set: 'search.problems', count: 1, list: 'l' };
-    expect(changedBy({}, { dropped: [told], overlap: [{ ...told, exact: 1 }] })).toEqual([]);
+    expect(changedBy({}, { dropped: [told], overlap: [{ ...told, exact: 1, leftOut: false }] })).toEqual([]);
   });
 
   it('know whose tokens an arm matches', () => {

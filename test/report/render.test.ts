@@ -60,7 +60,9 @@ describe('what is to know of the problems', () => {
     { set: 'evaluate.benchmarks.gsm8k-test', count: 1200, list: 'problems/a-dropped.jsonl' },
     { set: 'search.problems', count: 1, list: 'problems/b-dropped.jsonl' },
   ];
-  const overlap = [{ set: 'evaluate.benchmarks.gsm8k-test', count: 3, exact: 1, list: 'runs/demo/overlap-c.jsonl' }];
+  const overlap = [
+    { set: 'evaluate.benchmarks.gsm8k-test', count: 3, exact: 1, leftOut: false, list: 'runs/demo/overlap-c.jsonl' },
+  ];
   const told = [
     '1,200 problems of gsm8k-test left out: their answers cannot be checked, see problems/a-dropped.jsonl.',
     '1 problem of search.problems left out: its answer cannot be checked, see problems/b-dropped.jsonl.',
