@@ -4,6 +4,7 @@ import { astroPhrases } from '../../src/core/tasks/astro-phrases.ts';
 import { countdown } from '../../src/core/tasks/countdown.ts';
 import { countdownProblem } from '../../src/core/tasks/countdown-problems.ts';
 import { renderTrace } from '../../src/core/trace.ts';
+import { extractAnswer } from '../../src/core/verify/index.ts';
 import { deepProblem, deepTask } from '../fakes/deep-task.ts';
 import { treeOf } from '../fakes/tree-of.ts';
 
@@ -123,12 +124,16 @@ describe('a trace in ASTRO phrases', () => {
     expect(astroPhrases.backtrack(deepProblem(9), [heading])).toMatch(/where we wrote "Step 2: x+…"\.\n\n$/);
   });
 
-  it('takes every box out of a failed step, closed or not', () => {
-    const unboxed = (step: string) => astroPhrases.withoutAnswer(step);
-    expect(unboxed('It is $\\boxed{\\frac{1}{2}}$, so \\boxed{a \\boxed{b}}.\n')).toBe(
-      'It is $\\frac{1}{2}$, so a b.\n\n',
-    );
-    expect(unboxed('First \\boxed{3}, then \\boxed{4')).toBe('First 3, then 4\n\n');
+  it.each([
+    ['It is $\\boxed{\\frac{1}{2}}$, so \\boxed{a \\boxed{b}}.\n', 'It is $\\frac{1}{2}$, so a b.'],
+    ['First \\boxed{3}, then \\boxed{4', 'First 3, then 4'],
+    ['\\fbox{3} or \\boxed {4} or \\boxed 5', '3 or 4 or 5'],
+    ['\\\\boxed{\\{1, 2\\}} and \\boxed{\\left\\{ 1 \\right.}', '\\{1, 2\\} and \\left\\{ 1 \\right.'],
+    ['a \\\\\\boxed{3}', 'a \\\\3'],
+    ['nothing \\boxedup', 'nothing \\boxedup'],
+  ])('takes every box out of a failed step: %s', (step, unboxed) => {
+    expect(astroPhrases.withoutAnswer(step)).toBe(`${unboxed}\n\n`);
+    expect(extractAnswer(astroPhrases.withoutAnswer(step))).toBeNull();
   });
 
   it('stands in a paragraph of its own, however the step before it ends', () => {

@@ -1,5 +1,4 @@
 import type { TracePhrases } from '../task.ts';
-import { lastBox } from './boxed.ts';
 
 /** The fixed phrases of ASTRO Sec. 2.4: the same reflection comes before either verdict, so the verdict must be judged. */
 const REFLECTION = 'But wait, are we solving the problem correctly so far? Hmm...';
@@ -10,6 +9,8 @@ const BACK = "Let's go back to where we";
 const RESTART = "Let's restart our solution from the beginning";
 
 const BOX = '\\boxed{';
+/** All that `extractAnswer` takes for a box; the backslash may be doubled. */
+const BOX_COMMAND = /(?:(?<!\\)\\)?\\(?:boxed|fbox)(?![A-Za-z])[ \n]*/g;
 const MAX_QUOTE = 120;
 
 /**
@@ -44,15 +45,33 @@ function goBack(sentence: string): string {
   return `${REFLECTION}\n${NEGATIVE} ${sentence}\n\n`;
 }
 
-/** The sentence stays, its number too, but only the last answer of a trace is boxed. A box that never closes goes as well. */
+/**
+ * The sentence stays, its number too, but only the last answer of a trace is boxed. Braces that never close and commands
+ * without braces go as well.
+ */
 function withoutBoxes(text: string): string {
   let unboxed = text;
-  for (let start = unboxed.lastIndexOf(BOX); start >= 0; start = unboxed.lastIndexOf(BOX)) {
-    const box = lastBox(unboxed, BOX);
-    const rest = box === null ? unboxed.slice(start + BOX.length) : box.content + unboxed.slice(box.end);
-    unboxed = unboxed.slice(0, start) + rest;
+  // From the last one on, so that the places of the others stay what they are.
+  for (const { index, 0: command } of [...text.matchAll(BOX_COMMAND)].reverse()) {
+    const from = index + command.length;
+    const braced = unboxed[from] === '{';
+    const end = braced ? closingBrace(unboxed, from) : from;
+    const content = braced ? unboxed.slice(from + 1, end) : '';
+    unboxed = unboxed.slice(0, index) + content + unboxed.slice(braced ? end + 1 : end);
   }
   return unboxed;
+}
+
+/** The brace that closes the one at `open`, or the end of the text. */
+function closingBrace(text: string, open: number): number {
+  let depth = 0;
+  for (let i = open; i < text.length; i++) {
+    if (text[i] === '\\') i += 1;
+    else if (text[i] === '{') depth += 1;
+    else if (text[i] === '}') depth -= 1;
+    if (depth === 0) return i;
+  }
+  return text.length;
 }
 
 function quote(step: string): string {

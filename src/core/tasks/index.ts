@@ -1,9 +1,10 @@
 import type { Task, TaskDefinition, TaskOptions } from '../task.ts';
 import { countdownTask } from './countdown.ts';
+import { mathTask } from './math.ts';
 import { sudoku4Task } from './sudoku4.ts';
 
 /** Every task that a configuration can name. */
-export const tasks = [countdownTask, sudoku4Task] as unknown as readonly TaskDefinition[];
+export const tasks = [countdownTask, mathTask, sudoku4Task] as unknown as readonly TaskDefinition[];
 
 /**
  * The task that a configuration's `task` section describes, its options already validated.

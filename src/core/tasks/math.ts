@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import { sha256Hex } from '../key.ts';
+import type { Verdict } from '../problem.ts';
+import type { Task, TaskDefinition, TaskOptions } from '../task.ts';
+import { answerClass, checkAnswer, extractAnswer, isCheckable } from '../verify/index.ts';
+import { astroPhrases } from './astro-phrases.ts';
+import { type MathFormat, type MathProblem, mathFormats, normalizeProblem, readMathRow } from './math-rows.ts';
+import { scriptMath } from './math-script.ts';
+import {
+  isLastStep,
+  NEXT_PROBLEM,
+  type PromptStyle,
+  promptStyles,
+  promptText,
+  splitAtHeaders,
+  stepHeaders,
+} from './math-text.ts';
+
+export interface MathOptions {
+  /** The shape of the rows. */
+  format: MathFormat | 'auto';
+  /** `instruct` says what to write; `few-shot` shows it, for base models. */
+  prompt: PromptStyle;
+}
+
+const options = z.strictObject({
+  name: z.literal('math'),
+  format: z.enum(['auto', ...mathFormats]).default('auto'),
+  prompt: z.enum(promptStyles).default('instruct'),
+});
+
+export const mathTask: TaskDefinition<MathOptions & TaskOptions> = { name: 'math', options, create: createMath };
+
+/** Mathematics with a checkable answer, in steps under `## Step k` headers. */
+export function createMath({ format, prompt }: MathOptions): Task<MathProblem> {
+  return {
+    name: 'math',
+    version: 1,
+    parseRow: (row) => readMathRow(row, format),
+    generate() {
+      throw new RangeError('Maths problems are read from a file, such as { "file": "data/gsm8k-train.jsonl" }.');
+    },
+    family: ({ data }) => sha256Hex(normalizeProblem(data.problem)).slice(0, 16),
+    statement: ({ data }) => data.problem,
+    prompt: ({ data }) => [{ role: 'user', content: promptText(data.problem, prompt) }],
+
+    stepStops: (_problem, steps) => stepHeaders(steps.length + 2),
+    keepsStop: false,
+    answerStops: prompt === 'few-shot' ? [NEXT_PROBLEM] : [],
+    splitSteps: (_problem, text) => splitAtHeaders(text),
+    isTerminal: (_problem, steps) => steps.some(isLastStep),
+
+    verify,
+    answerClass: classOf,
+    isSound,
+    phrases: astroPhrases,
+    script: scriptMath,
+  };
+}
+
+/** Strict, because this is also the reward: what the checker cannot decide stays unknown. */
+function verify({ data }: MathProblem, text: string): Verdict {
+  const found = extractAnswer(text);
+  if (found === null) return { correct: false, reason: 'no answer' };
+  const { equal, reason } = checkAnswer(data.answer, found.answer, { strict: true });
+  return { correct: equal, answer: found.answer, reason };
+}
+
+/** All right answers are one class, however they are written; no wrong one can fall into it. */
+function classOf({ data }: MathProblem, answer: string): string {
+  const isRight = checkAnswer(data.answer, answer, { strict: true }).equal === true;
+  return isRight ? `right ${answerClass(data.answer)}` : answerClass(answer);
+}
+
+/**
+ * Only what rules can tell: every step says something, and the attempt ends in a boxed answer that can be read, as traces
+ * need it. Whether the reasoning holds is for a judge.
+ */
+function isSound(_problem: MathProblem, steps: readonly string[]): boolean {
+  const found = extractAnswer(steps.join(''));
+  return found?.from === 'boxed' && isCheckable(found.answer).ok && steps.every((step) => step.trim() !== '');
+}
