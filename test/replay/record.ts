@@ -9,6 +9,7 @@ import type { RunConfigInput } from '../../src/config/schema.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import * as workflows from '../../src/workflows/index.ts';
 import { type Pipeline, shortRun, startPipeline, tinyRun } from '../support/pipeline.ts';
+import { sumsRun } from '../support/sums.ts';
 
 /** Which release's workflow code made the histories; it stays in their names for good. */
 const release = 'v0.1';
@@ -41,6 +42,12 @@ async function record(pipeline: Pipeline): Promise<void> {
   await save('fine-tune-happy', 'astro/happy/sft/search');
   await save('reinforce-continue-as-new', 'astro/happy/rl/search');
   await save('evaluate-happy', 'astro/happy/evaluate');
+
+  const sums = await sumsRun(pipeline.folder);
+  await pipeline.withWorkers(async (queue) => {
+    await (await start(astroPipeline, queue, 'astro/roles', sums)).result();
+  });
+  await save('linearize-corpus-roles', 'astro/roles/linearize');
 
   const failsOnce = (real: Sampler): Sampler => ({
     ...real,

@@ -89,8 +89,20 @@ export async function searchAll(lab: Lab, { search }: Plan, roundsPerCall = 100)
   }
 }
 
+/** Judging and narrating of every tree of a searched plan; nothing to do where no model fills a role. */
+export async function narrateAll(lab: Lab, { linearize }: Plan, options?: CallOptions): Promise<void> {
+  const { roles, search } = linearize;
+  if (roles === undefined) return;
+  const plan = { ...linearize, roles };
+  for (let first = 0; first < search.problems.count; first += search.params.pageSize) {
+    const { slugs } = await lab.call('readTreesPage', { plan, first });
+    for (const slug of slugs) await lab.call('narrateTree', { plan, slug }, options);
+  }
+}
+
 /** Training rows of a searched plan. */
-export async function linearizeAll(lab: Lab, plan: Plan) {
+export async function linearizeAll(lab: Lab, plan: Plan, options?: CallOptions) {
+  await narrateAll(lab, plan, options);
   for (let first = 0; first < plan.search.problems.count; first += plan.search.params.pageSize) {
     await lab.call('linearizePage', { plan: plan.linearize, first });
   }
