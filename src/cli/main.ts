@@ -50,6 +50,16 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .option('--task-queue <name>', 'queue of the workflows; the activity queues carry it as prefix')
     .action(async (options) => finish(await (await import('./worker.ts')).workerCommand(home, env, options)));
   program
+    .command('check')
+    .description('try the services of a configuration, without a run')
+    .argument('<config>', 'run configuration, a JSON file')
+    .option('--deep', 'also make a training model and give it back, which hosted services may charge')
+    .option('--deadline <seconds>', 'most that one answer may take (default: 30)', seconds)
+    .option('--json', 'for programs')
+    .action(async (config, options) =>
+      finish(await (await import('./check.ts')).checkCommand(home, env, config, options)),
+    );
+  program
     .command('start')
     .description('start a run, or find the one that is running under its name')
     .argument('<config>', 'run configuration, a JSON file')
@@ -75,6 +85,12 @@ function createProgram(finish: (exitCode: number) => void): Command {
 
 interface Package {
   version: string;
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || value > 3600) throw new InvalidArgumentError('a deadline is a number of seconds, at most 3600.');
+  return value;
 }
 
 function port(text: string): number {

@@ -15,6 +15,7 @@ export interface Choice {
   /** SGLang's name for it. */
   matched_stop?: string | number | null;
   token_ids?: number[] | null;
+  prompt_token_ids?: number[] | null;
   logprobs?: {
     token_logprobs?: (number | null)[] | null;
     /** As in chats, which llama.cpp also uses here. */
