@@ -1,10 +1,9 @@
 import type { RunConfig } from '../../config/schema.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import { createRenderer } from '../renderer/tokenizer.ts';
-import type { Prompt } from '../sampler/sampler.ts';
 import { type CheckRow, createFindings, stops, unknown, yes } from './finding.ts';
 import { firstPrompts } from './first-problem.ts';
-import { checkOpenAiSampler, needsExactTokens } from './openai-sampler.ts';
+import { type Asks, checkOpenAiSampler, needsExactTokens } from './openai-sampler.ts';
 import { checkRole } from './role.ts';
 import { checkTinkerSampler, checkTinkerTrainer } from './tinker.ts';
 
@@ -23,8 +22,8 @@ export async function checkServices(
   env: NodeJS.ProcessEnv,
   options: CheckOptions,
 ): Promise<CheckRow[]> {
-  const { renderer, prompts, rows } = await checkPrompts(config, options.deadlineMs);
-  const sampler = renderer === null ? [] : await checkSampler(config, env, options, renderer, prompts);
+  const { asks, rows } = await checkPrompts(config, options.deadlineMs);
+  const sampler = await checkSampler(config, env, options, asks);
   const { judge, narrator } = config.roles;
   return [
     ...rows,
@@ -41,48 +40,46 @@ export function canRun(rows: readonly CheckRow[]): boolean {
 }
 
 /** Tokenizer, template and the first problems: what all prompts are made of. */
-async function checkPrompts(config: RunConfig, deadlineMs: number) {
+async function checkPrompts(config: RunConfig, deadlineMs: number): Promise<{ asks: Asks | null; rows: CheckRow[] }> {
   const findings = createFindings('policy', deadlineMs);
   const { tokenizer, template } = config.policy;
-  let renderer: Renderer | null = null;
-  let prompts: Prompt[] = [];
+  let renderer: Renderer | undefined;
+  let asks: Asks | null = null;
   await findings.probe('tokenizer', async () => {
     renderer = createRenderer(tokenizer, template);
     const end = renderer.decode([renderer.eosToken], { special: true });
     return yes(`${tokenizer}, template "${template}"${end === '' ? '' : `, answers end with ${end}`}`);
   });
-  const made = renderer as Renderer | null;
-  if (made !== null) {
-    await findings.probe('problems', async () => {
-      try {
-        prompts = await firstPrompts(config, made);
-        return yes(`the first prompt of the search has ${prompts[0]?.tokens.length} tokens`);
-      } catch (error) {
-        return stops('no prompt', `search.problems, or the task's prompt: ${(error as Error).message}`);
-      }
-    });
-  }
-  return { renderer: prompts.length === 0 ? null : made, prompts, rows: findings.rows };
+  const made = renderer;
+  if (made === undefined) return { asks, rows: findings.rows };
+  await findings.probe('problems', async () => {
+    try {
+      const prompts = await firstPrompts(config, made);
+      asks = { renderer: made, prompts };
+      return yes(`the first prompt of the search has ${prompts[0]?.tokens.length} tokens`);
+    } catch (error) {
+      return stops('no prompt', `search.problems, or the task's prompt: ${(error as Error).message}`);
+    }
+  });
+  return { asks, rows: findings.rows };
 }
 
 async function checkSampler(
   config: RunConfig,
   env: NodeJS.ProcessEnv,
   { deadlineMs }: CheckOptions,
-  renderer: Renderer,
-  prompts: Prompt[],
+  asks: Asks | null,
 ): Promise<CheckRow[]> {
   const { sampler, base } = config.policy;
   switch (sampler.kind) {
     case 'openai':
-      return checkOpenAiSampler({ config, sampler, env, renderer, prompts, deadlineMs });
+      return checkOpenAiSampler({ config, sampler, env, asks, deadlineMs });
     case 'tinker':
       return checkTinkerSampler({
         section: sampler,
         base,
         env,
-        renderer,
-        prompts,
+        asks,
         deadlineMs,
         trains: needsExactTokens(config),
       });

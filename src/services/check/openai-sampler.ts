@@ -21,32 +21,49 @@ export interface SamplerCheck {
   config: RunConfig;
   sampler: OpenAiSamplerConfig;
   env: NodeJS.ProcessEnv;
+  /** Null: there is nothing to ask, so only the address and the model are looked at. */
+  asks: Asks | null;
+  deadlineMs: number;
+}
+
+export interface Asks {
   renderer: Renderer;
   /** Two prompts of the search; one where there is only one problem. */
   prompts: Prompt[];
-  deadlineMs: number;
 }
+
+type Trial = Omit<SamplerCheck, 'asks'> & Asks;
 
 /** What a server behind `/v1/completions` can do, and what follows for the run. About seven short requests. */
 export async function checkOpenAiSampler(check: SamplerCheck): Promise<Findings['rows']> {
   const findings = createFindings('sampler', check.deadlineMs);
-  const { config, renderer, prompts } = check;
+  const { config, asks } = check;
   const connection = () => connectOpenAi(check.sampler, check.env, of);
   const known = await checkModels(findings, { connection, of, model: config.policy.base });
-  if (!known) return findings.rows;
+  if (known && asks !== null) await tryOut(findings, { ...check, ...asks });
+  return findings.rows;
+}
 
+async function tryOut(findings: Findings, check: Trial): Promise<void> {
+  const { config, renderer, prompts } = check;
   const trains = needsExactTokens(config);
   const ask = asker(check);
   const [first = { tokens: [], text: '' }, second = first] = prompts;
   let answer: WireAnswer | undefined;
   await findings.probe('sampling', async (signal) => {
-    answer = await ask({ temperature: 0, logprobs: 'wanted' }, [first], signal);
+    try {
+      answer = await ask({ temperature: 0, logprobs: 'wanted' }, [first], signal);
+    } catch (error) {
+      if (!isRefusal(error) || check.sampler.prompts === 'text') throw error;
+      await ask({ maxTokens: 1 }, [first], signal, { form: 'text' });
+      return stops('token ids refused', 'the server takes only text: set "policy.sampler.prompts": "text"');
+    }
     const text = answer.choices?.[0]?.text;
     if (typeof text === 'string') return yes(`"${shorten(text)}"`);
     return stops('no text', 'the server answers /v1/completions with something else than completions');
   });
   const choice = answer?.choices?.[0];
-  if (answer === undefined || typeof choice?.text !== 'string') return findings.rows;
+  if (answer === undefined || typeof choice?.text !== 'string') return;
 
   checkTokenIds(findings, choice, check, trains);
   await findings.probe('log-probabilities', async (signal) => {
@@ -91,16 +108,15 @@ export async function checkOpenAiSampler(check: SamplerCheck): Promise<Findings[
       ? yes(`${answer.usage.prompt_tokens} + ${answer.usage.completion_tokens} tokens`)
       : degrades('not reported', "the run's accounts count tokens of the policy's tokenizer"),
   );
+  const connection = () => connectOpenAi(check.sampler, check.env, of);
   await checkTokenizer(findings, {
     connection,
-    of,
     model: config.policy.base,
     prompt: first,
     sampler: check.sampler,
     renderer,
     ask,
   });
-  return findings.rows;
 }
 
 /** Whether some arm does reinforcement learning. */
@@ -117,7 +133,7 @@ export type Ask = (
 ) => Promise<WireAnswer>;
 
 /** Asks as the sampler does, and leaves out what the server refuses; what it answers is for the probes to judge. */
-function asker({ sampler, env, renderer, config }: SamplerCheck): Ask {
+function asker({ sampler, env, renderer, config }: Trial): Ask {
   let refused: Dialect['refused'] = [];
   return async (change, prompts, signal, otherwise = {}) => {
     const { client, root } = connectOpenAi(sampler, env, of);
@@ -138,7 +154,8 @@ function asker({ sampler, env, renderer, config }: SamplerCheck): Ask {
     for (let dialect: Dialect = { ...fluent, lists: prompts.length > 1, refused, ...otherwise.dialect }; ; ) {
       const form = { prompts: otherwise.form ?? sampler.prompts, bos: renderer.bos };
       const asked = toBody(request, { prompts, n: request.n, seed: request.seed }, form, dialect);
-      const body = { ...asked, ...otherwise.fields };
+      const body: Record<string, unknown> = { ...asked, ...otherwise.fields };
+      for (const field of dialect.refused) delete body[field];
       try {
         const options = { signal: AbortSignal.any([signal]) };
         const answer = (await client.completions.create(body as never, options)) as unknown as WireAnswer;
@@ -154,7 +171,7 @@ function asker({ sampler, env, renderer, config }: SamplerCheck): Ask {
   };
 }
 
-function checkTokenIds(findings: Findings, choice: Choice, { sampler, renderer }: SamplerCheck, trains: boolean): void {
+function checkTokenIds(findings: Findings, choice: Choice, { sampler, renderer }: Trial, trains: boolean): void {
   const means = trains
     ? 'reinforcement learning needs the tokens that were sampled: serve the model with vLLM, or set policy.trainer to null'
     : 'tokens are encoded from the text: enough for search and evaluation';
@@ -186,7 +203,7 @@ async function stopStrings(text: string, ask: (change: Partial<SampleRequest>) =
   return unknown('the same request gave another text');
 }
 
-function endOfAnswer(choice: Choice | undefined, maxTokens: number, check: SamplerCheck, trains: boolean) {
+function endOfAnswer(choice: Choice | undefined, maxTokens: number, check: Trial, trains: boolean) {
   if (choice === undefined) return unknown('no answer');
   const { renderer, sampler } = check;
   const request = { maxTokens } as SampleRequest;

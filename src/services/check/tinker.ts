@@ -1,10 +1,9 @@
 import { type EnvOr, resolveConnection, startHint } from '../address.ts';
 import { ServiceError } from '../errors.ts';
-import type { Renderer } from '../renderer/renderer.ts';
-import type { Prompt } from '../sampler/sampler.ts';
 import { tinkerClient } from '../tinker/client.ts';
 import { encodedText, type SampleOutput } from '../tinker/protocol.ts';
 import { type CheckRow, createFindings, degrades, type Findings, stops, unknown, yes } from './finding.ts';
+import type { Asks } from './openai-sampler.ts';
 
 interface TinkerSection {
   baseUrl: EnvOr;
@@ -52,13 +51,13 @@ async function reach(findings: Findings, check: TinkerCheck, service: string, pa
 
 /** A sampler of the Tinker API: whether it samples, stops and ends as the search needs. */
 export async function checkTinkerSampler(
-  check: TinkerCheck & { renderer: Renderer; prompts: Prompt[]; trains: boolean },
+  check: TinkerCheck & { asks: Asks | null; trains: boolean },
 ): Promise<CheckRow[]> {
   const findings = createFindings('sampler', check.deadlineMs);
   const client = await reach(findings, check, 'the sampler (policy.sampler)', 'policy.sampler');
-  const prompt = check.prompts[0];
-  if (client === null || prompt === undefined) return findings.rows;
-  const { renderer } = check;
+  const prompt = check.asks?.prompts[0];
+  if (client === null || check.asks === null || prompt === undefined) return findings.rows;
+  const { renderer } = check.asks;
   const sample = async (signal: AbortSignal, stop: string[] | number[], n = 1): Promise<SampleOutput['sequences']> => {
     const sampling_params = { max_tokens: 48, temperature: 1, seed: 1, stop };
     const input = { base_model: check.base, prompt: encodedText(prompt.tokens), num_samples: n, sampling_params };

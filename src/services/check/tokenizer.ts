@@ -1,4 +1,4 @@
-import type { connectOpenAi, OpenAiService } from '../openai/client.ts';
+import type { connectOpenAi } from '../openai/client.ts';
 import { bytesRenderer } from '../renderer/bytes.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import type { OpenAiSamplerConfig } from '../sampler/openai.ts';
@@ -8,7 +8,6 @@ import type { Ask } from './openai-sampler.ts';
 
 interface TokenizerCheck {
   connection: () => ReturnType<typeof connectOpenAi>;
-  of: OpenAiService;
   model: string;
   prompt: Prompt;
   sampler: OpenAiSamplerConfig;

@@ -29,7 +29,9 @@ export function afterRefusal(dialect: Dialect, error: unknown, sent: object): Di
   const refusal = badRequest(error);
   if (refusal === null) return null;
   const names = (field: string, words: RegExp) =>
-    field in sent && (refusal.param == null ? words.test(refusal.message) : refusal.param === field);
+    field in sent &&
+    !dialect.refused.includes(field) &&
+    (refusal.param == null ? words.test(refusal.message) : refusal.param === field);
   const refused = optional.find((field) => names(field, new RegExp(`\\b${field}\\b`)));
   if (refused !== undefined) return { ...dialect, refused: [...dialect.refused, refused] };
   if (dialect.logprobs !== null && names('logprobs', /\blogprobs\b/)) return { ...dialect, logprobs: null };

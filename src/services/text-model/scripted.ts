@@ -2,7 +2,7 @@ import type { WrittenText } from '../../core/language/votes.ts';
 import { createRandom, deriveSeed, type Random } from '../../core/seed.ts';
 import type { TextModel, TextRequest } from './text-model.ts';
 
-/** How a script passes from one step to the next; a step keeps every word of its own but its heading. */
+/** How the script passes from one step to the next; a step keeps every word of its own but its heading's number. */
 const OPENINGS = ['', 'Now we go on. ', 'Let us look at this next. ', 'From here we see the following. '];
 const HEADING = /^#+ *Step \d+:? */i;
 
@@ -35,13 +35,14 @@ export function scriptedTextModel(): TextModel {
 function write({ messages, n }: TextRequest, random: Random): string[] {
   const prompt = messages.at(-1)?.content ?? '';
   const step = section(prompt, 'step');
+  const target = section(prompt, 'target');
   const isJudged = section(prompt, 'solution') !== null;
   // Most solutions please every voter; the others divide them.
   const divides = isJudged && random.int(8) === 0;
   return Array.from({ length: n }, () => {
     if (isJudged) return `Each step was looked at.\n\nVERDICT: ${divides && random.int(2) === 0 ? 'bad' : 'good'}`;
     if (step !== null) return tagged(random.pick(OPENINGS) + step.replace(HEADING, ''));
-    if (section(prompt, 'target') !== null) return tagged("Let's go back to where we took that step and think again.");
+    if (target !== null) return tagged(`Let's go back to where we had "${firstLine(target)}".`);
     return tagged("Let's restart our solution from the beginning and take another way.");
   });
 }
@@ -51,6 +52,10 @@ function section(prompt: string, tag: string): string | null {
   const start = prompt.lastIndexOf(`<${tag}>`);
   const end = prompt.lastIndexOf(`</${tag}>`);
   return start < 0 || end < start ? null : prompt.slice(start + tag.length + 2, end).trim();
+}
+
+function firstLine(text: string): string {
+  return text.replace(HEADING, '').split('\n', 1)[0] ?? '';
 }
 
 function tagged(text: string): string {
