@@ -1,13 +1,34 @@
-import { artifactNames, type LinearizePlan } from '../config/plan.ts';
+import { artifactNames, type LanguagePlan, type LinearizePlan } from '../config/plan.ts';
+import type { PromptName, PromptTexts } from '../core/language/prompt.ts';
 import type { WrittenText } from '../core/language/votes.ts';
-import type { Message } from '../core/problem.ts';
 import { deriveSeed } from '../core/seed.ts';
+import type { Task } from '../core/task.ts';
 import { addUsage, noUsage, type Usage } from '../core/usage.ts';
+import type { Services } from '../services/index.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
-import type { TextModel } from '../services/text-model/text-model.ts';
+import type { TextModel, TextRequest } from '../services/text-model/text-model.ts';
 import type { Attempt } from './boundary.ts';
+import { failure } from './failures.ts';
+import type { StoredTree } from './search.ts';
+
+/** A plan whose judge or narrator is a model. */
+export type SpokenPlan = LinearizePlan & { roles: LanguagePlan };
+
+/** What judging and narrating a tree needs. */
+export interface TreeContext {
+  plan: SpokenPlan;
+  task: Task;
+  stored: StoredTree;
+  prompts: PromptTexts;
+  textModel: Services['textModel'];
+  calls: RoleCalls;
+  /** To the heartbeat. */
+  report(phase: string, done: number, total: number): void;
+}
 
 export type Role = 'judge' | 'narrate';
+
+type RoleRequest = Pick<TextRequest, 'messages' | 'n' | 'maxTokens' | 'temperature'>;
 
 /** What a model in a role answered to one ask: stored before anything is made of it, so it is never asked for twice. */
 export interface RoleAnswer {
@@ -31,12 +52,7 @@ export function createRoleCalls(context: { store: ArtifactStore; plan: Linearize
 
   return {
     /** `id` names the ask inside tree and role. */
-    async ask(
-      role: Role,
-      id: string,
-      model: TextModel,
-      request: { messages: Message[]; n: number; maxTokens: number; temperature: number },
-    ): Promise<WrittenText[]> {
+    async ask(role: Role, id: string, model: TextModel, request: RoleRequest): Promise<WrittenText[]> {
       const name = artifactNames.roleAnswer(plan.key, slug, `${role}-${id}`);
       const ref = (await store.find(name)) ?? (await store.putJson(name, await call(role, id, model, request)));
       // Another attempt may have stored its answer first; what is stored counts.
@@ -48,20 +64,19 @@ export function createRoleCalls(context: { store: ArtifactStore; plan: Linearize
     made: () => ({ calls, usage }),
   };
 
-  async function call(
-    role: Role,
-    id: string,
-    model: TextModel,
-    { messages, n, maxTokens, temperature }: { messages: Message[]; n: number; maxTokens: number; temperature: number },
-  ): Promise<RoleAnswer> {
+  async function call(role: Role, id: string, model: TextModel, request: RoleRequest): Promise<RoleAnswer> {
     const callId = `${roleCallPrefix(plan, role)}${slug}/${id}`;
     const seed = deriveSeed(plan.seed, plan.key, slug, role, id);
-    const answer = await model.ask(
-      { callId, attempt: at.number, messages, n, maxTokens, temperature, seed },
-      at.signal,
-    );
+    const answer = await model.ask({ ...request, callId, attempt: at.number, seed }, at.signal);
     return { schema: 'astroflow.role-answer/1', callId, model: model.name, ...answer };
   }
 }
 
 export type RoleCalls = ReturnType<typeof createRoleCalls>;
+
+/** `resolveConfig` read and checked the prompts of every role that a model fills. */
+export function promptOf({ prompts }: Pick<TreeContext, 'prompts'>, name: PromptName): string {
+  const text = prompts[name];
+  if (text === undefined) throw failure('InvalidConfig', `the plan holds no prompt "${name}": start the run anew`);
+  return text;
+}

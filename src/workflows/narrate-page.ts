@@ -1,5 +1,5 @@
 import { CancellationScope, condition } from '@temporalio/workflow';
-import type { SpokenPlan } from '../activities/narrate.ts';
+import type { SpokenPlan } from '../activities/role-calls.ts';
 import { sampleActivities, shortActivities } from './activities.ts';
 import { isRefusal, rootMessage } from './failures.ts';
 

@@ -162,6 +162,25 @@ describe('report for people', () => {
     expect(report).toContain('- trees: `search/abc`');
   });
 
+  it('says what judge and narrator did, where models filled these roles', () => {
+    expect(report).not.toContain('judged');
+    const usage = { calls: 30, promptTokens: 900, completionTokens: 300 };
+    const rejectedRows = { 'narration: a wrong answer was lost': 4 };
+    const counts = { judged: 12, approved: 9, votes: 96, unreadVotes: 2, narrated: 1800, fallbacks: 7, rejectedRows };
+    const { funnel } = input();
+    const spoken = renderReport(buildSummary({ ...input(), funnel: { ...funnel, language: { ...counts, usage } } }));
+    for (const row of [
+      '| right solutions judged | 12 |',
+      '| right solutions approved | 9 |',
+      '| votes without a verdict | 2 |',
+      '| events narrated | 1,800 |',
+      '| events a template wrote instead | 7 |',
+      '| rows rejected: narration: a wrong answer was lost | 4 |',
+    ]) {
+      expect(spoken).toContain(row);
+    }
+  });
+
   it('thins long curves and keeps their ends', () => {
     const curve = report.split('## Reinforcement learning: search')[1]!.split('\n\n')[1]!.split('\n').slice(2);
     expect(curve.length).toBeLessThanOrEqual(11);

@@ -65,12 +65,8 @@ function candidates(text: string): string[] {
     /(-?\\[dt]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\})/g,
     /(-?\d[\d,]{0,40}(?:\.\d{1,40})?(?:\s?\/\s?\d{1,40})?%?)/g,
   ];
-  const found = new Set<string>();
-  for (const pattern of patterns) {
-    for (const match of [...text.matchAll(pattern)].slice(-MOST_CANDIDATES)) {
-      const candidate = (match[1] as string).trim().replace(/[\s.,;:!?]+$/, '');
-      if (candidate !== '') found.add(candidate);
-    }
-  }
+  const matches = patterns.flatMap((pattern) => [...text.matchAll(pattern)]).sort((a, b) => a.index - b.index);
+  const found = new Set(matches.map((match) => (match[1] as string).trim().replace(/[\s.,;:!?]+$/, '')));
+  found.delete('');
   return [...found].slice(-MOST_CANDIDATES);
 }

@@ -97,10 +97,10 @@ function sentence(body: string, opening: string, phrases: NarrationPhrases): str
   return isOff ? null : phrases.goBack(plain);
 }
 
-/** What stands between `<text>` and `</text>`, or the whole text; null when it was cut off. */
+/** What stands between `<text>` and `</text>`, or all that follows a model's thinking; null when it was cut off. */
 function answerOf({ text, stopReason }: WrittenText): string | null {
-  const start = text.lastIndexOf('<text>');
-  const inside = start < 0 ? text : text.slice(start + '<text>'.length);
+  const opening = ['<text>', '</think>'].find((tag) => text.includes(tag));
+  const inside = opening === undefined ? text : text.slice(text.lastIndexOf(opening) + opening.length);
   const end = inside.indexOf('</text>');
   if (end < 0 && stopReason === 'length') return null;
   return (end < 0 ? inside : inside.slice(0, end)).trim();

@@ -48,6 +48,7 @@ describe('an answer of a narrator', () => {
   it('stands between the tags, or is the whole text; the separators stay', () => {
     expect(use(piece(0), 'Sure!\n<text>\nWe add 7.\n</text>\nDone.')).toBe('We add 7.\n\n');
     expect(use(piece(0), '  We add 7. ')).toBe('We add 7.\n\n');
+    expect(use(piece(0), '<think>Shall I say 7?</think>\nWe add 7.')).toBe('We add 7.\n\n');
     expect(use(piece(0), '<text>We add 7.')).toBe('We add 7.\n\n');
     expect(use(piece(0), '<text>We add 7.</text> and so on', 'length')).toBe('We add 7.\n\n');
     expect(use(piece(9), 'We add 4: \\boxed{9}.')).toBe('We add 4: \\boxed{9}.');
