@@ -17,8 +17,8 @@ export interface Context {
   budget: Budget;
   /** Widest distance, in bits, of two numbers that were added: what a lower precision would have lost. */
   gap: number;
-  /** Largest power of two met, to judge how much of a number cancelled. */
-  top: number;
+  /** Where a value came out as possibly 0: the power of two that it could have had. The smallest of them. */
+  scale: number;
   /** π and ln 2 at the widest precision needed so far. */
   pi: Fixed | null;
   ln2: Fixed | null;
@@ -36,7 +36,7 @@ const MAX_EXPONENT = 2 ** 45;
 const SLACK = 32;
 
 export function newContext(precision: number, budget: Budget): Context {
-  return { precision, budget, gap: 0, top: Number.NEGATIVE_INFINITY, pi: null, ln2: null };
+  return { precision, budget, gap: 0, scale: Number.POSITIVE_INFINITY, pi: null, ln2: null };
 }
 
 export const ZERO: Ball = { m: 0n, e: 0, r: 0n };
@@ -71,7 +71,6 @@ export function rounded(context: Context, m: bigint, e: number, r: bigint): Ball
   const bits = bitLength(m) > bitLength(r) ? bitLength(m) : bitLength(r);
   spend(context.budget, 1 + ((bits * bits) >> 17));
   if (Math.abs(e + bits) > MAX_EXPONENT && bits > 0) throw new LimitError('a number is too large');
-  if (e + bits > context.top && bits > 0) context.top = e + bits;
   const extra = bits - context.precision;
   if (extra <= SLACK) return { m, e, r };
   const shift = BigInt(extra);
@@ -111,7 +110,9 @@ export function add(context: Context, a: Ball, b: Ball): Ball {
   const e = Math.min(large.e, small.e);
   if (Math.max(large.e, small.e) - e > 1 << 17) throw new LimitError('numbers of too different size are added');
   const [s, t] = [BigInt(large.e - e), BigInt(small.e - e)];
-  return rounded(context, (large.m << s) + (small.m << t), e, (large.r << s) + (small.r << t));
+  const sum = rounded(context, (large.m << s) + (small.m << t), e, (large.r << s) + (small.r << t));
+  if (touchesZero(sum)) context.scale = Math.min(context.scale, topA, topB);
+  return sum;
 }
 
 export function subtract(context: Context, a: Ball, b: Ball): Ball {

@@ -21,7 +21,8 @@ const PARTNER: Readonly<Record<string, string>> = {
  * Pairs the brackets; `(` may close with `]`, as in half-open intervals.
  * @throws ParseError where they do not match or are too deep
  */
-export function matchBrackets(list: readonly Token[]): Tokens {
+export function matchBrackets(written: readonly Token[]): Tokens {
+  const list = withoutReversed(written);
   const closing = new Map<number, number>();
   const open: number[] = [];
   for (const [index, token] of list.entries()) {
@@ -38,6 +39,29 @@ export function matchBrackets(list: readonly Token[]): Tokens {
   }
   if (open.length > 0) throw new ParseError('a bracket is not closed');
   return { list, closing };
+}
+
+/** `]0, 1[` is how some write (0, 1): an end that looks away from the interval does not belong to it. */
+function withoutReversed(list: readonly Token[]): readonly Token[] {
+  if (!list.some(({ value }) => value === ']' || value === '[')) return list;
+  let depth = 0;
+  return list.map((token, index) => {
+    const before = list[index - 1];
+    const after = list[index + 1];
+    const starts = before === undefined || before.type === 'set' || before.type === 'relation';
+    const ends = after === undefined || after.type === 'set';
+    if (token.value === ']' && token.type === 'close' && depth === 0 && starts) {
+      depth += 1;
+      return { ...token, type: 'open', value: '(' };
+    }
+    if (token.value === '[' && token.type === 'open' && depth > 0 && ends) {
+      depth -= 1;
+      return { ...token, type: 'close', value: ')' };
+    }
+    if (token.type === 'open') depth += 1;
+    if (token.type === 'close') depth -= 1;
+    return token;
+  });
 }
 
 function fits(opener: Token, closer: Token): boolean {

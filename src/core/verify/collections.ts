@@ -1,7 +1,7 @@
 import { exactValue } from './exact.ts';
 import { reduce } from './fraction.ts';
 import { UndefinedError } from './limits.ts';
-import { assignedValues } from './relations.ts';
+import { assignedValues, isConstant } from './relations.ts';
 import type { Value } from './values.ts';
 import { different, equal, type Options, unknown, type Verdict } from './verdict.ts';
 
@@ -16,8 +16,8 @@ export function compareCollections(
   compare: Compare,
 ): Verdict {
   const [g, p] = [assignedValues(gold.items), assignedValues(prediction.items)];
-  const relations = [...g, ...p].some((item) => item.kind === 'chain');
-  if (relations && gold.kind === 'list' && prediction.kind === 'list') {
+  const conditions = [...g, ...p].some((item) => item.kind === 'chain' || !isConstant(item));
+  if (conditions && gold.kind === 'list' && prediction.kind === 'list') {
     if (gold.joined !== null && prediction.joined !== null && gold.joined !== prediction.joined) {
       return different('"and" in place of "or"');
     }

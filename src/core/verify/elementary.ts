@@ -70,16 +70,18 @@ export function logarithm(context: Context, a: Ball): Ball {
   const bits = bitLength(a.m);
   const width = context.precision + GUARD;
   const value = toFixed({ m: a.m, e: -bits, r: 0n }, width).value;
-  let result =
+  let mantissa =
     BigInt(Math.round(Math.log(Number(value >> BigInt(width - 52)) / 2 ** 52) * 2 ** 52)) << BigInt(width - 52);
   for (let correct = 48; correct < width; correct *= 3) {
-    const powered = exponentialFixed(context, result, width);
-    result += ((2n * (value - powered)) << BigInt(width)) / (value + powered);
+    const powered = exponentialFixed(context, mantissa, width);
+    mantissa += ((2n * (value - powered)) << BigInt(width)) / (value + powered);
   }
-  const total = result + BigInt(a.e + bits) * logarithmOfTwo(context, width);
+  const total = mantissa + BigInt(a.e + bits) * logarithmOfTwo(context, width);
   const scale = BigInt(Math.abs(a.e + bits) + 2);
   const spread = a.r === 0n ? 0n : (a.r << BigInt(width + 1)) / (a.m - a.r) + 1n;
-  return rounded(context, total, -width, (scale << 16n) + spread);
+  const result = rounded(context, total, -width, (scale << 16n) + spread);
+  if (touchesZero(result)) context.scale = Math.min(context.scale, 0);
+  return result;
 }
 
 /** Sine and cosine of the same angle in radians. */
@@ -98,6 +100,9 @@ export function sineAndCosine(context: Context, a: Ball): { sine: Ball; cosine: 
   const turnError = (turns < 0n ? -turns : turns) * 4n;
   const error = radius + turnError + (1n << 16n);
   const balls = [sine, cosine, -sine, -cosine].map((m) => rounded(context, m, -width, error));
+  // sin π comes out of no addition, and a large angle needs as many more bits.
+  if (balls.some(touchesZero)) context.scale = Math.min(context.scale, 0);
+  context.gap = Math.max(context.gap, top);
   const quadrant = Number(((turns % 4n) + 4n) % 4n);
   const pick = (index: number): Ball => balls[index % 4] as Ball;
   return { sine: pick(quadrant), cosine: pick(quadrant + 1) };

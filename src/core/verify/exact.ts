@@ -67,9 +67,16 @@ function evaluate(expression: Expression, budget: Budget, assignment?: Assignmen
       return value === null ? null : { re: f.negate(value.re), im: f.negate(value.im) };
     }
     case 'power': {
-      const base = evaluate(expression.base, budget, assignment);
-      const exponent = evaluate(expression.exponent, budget, assignment);
-      return base === null || exponent === null || exponent.im.n !== 0n ? null : power(base, exponent.re, budget);
+      if (budget.tooLarge.has(expression)) return null;
+      try {
+        const base = evaluate(expression.base, budget, assignment);
+        const exponent = evaluate(expression.exponent, budget, assignment);
+        return base === null || exponent === null || exponent.im.n !== 0n ? null : power(base, exponent.re, budget);
+      } catch (error) {
+        // In a tower every level would fail anew.
+        if (error instanceof LimitError && assignment === undefined) budget.tooLarge.add(expression);
+        throw error;
+      }
     }
     case 'factorial': {
       const value = evaluate(expression.of, budget, assignment);
@@ -100,7 +107,10 @@ function evaluate(expression: Expression, budget: Budget, assignment?: Assignmen
       const value = evaluate(part, budget, assignment);
       if (result === null || value === null) result = null;
       else {
-        spend(budget, 1 + ((f.bitLength(result.re.n) * f.bitLength(value.re.n)) >> 17));
+        spend(
+          budget,
+          2 + (f.bitLength(result.re.d) >> 6) + ((f.bitLength(result.re.n) * f.bitLength(value.re.n)) >> 17),
+        );
         result = combine(result, value);
       }
     }

@@ -115,8 +115,8 @@ function bareAnswer(text: string, from: number): string | null {
   return match === null ? null : match[0];
 }
 
-/** A number, with money, sign, separators and per cent, and nothing else. */
-const NUMBER = /^[$€£]?\s*[-+−]?\s*[$€£]?\s*\d[\d,. ]*(?:\/\s*\d+)?\s*%?$|^[-+]?\.\d+$/;
+/** A number, with money, sign, separators, per cent or a unit, and nothing else. */
+const NUMBER = /^[$€£]?\s*[-+−]?\s*[$€£]?\s*(?:\d[\d,. ]*(?:\/\s*\d+)?|\.\d+)\s*%?(?: ?[a-z]+){0,2}\.?$/;
 
 function markedAnswer(text: string): Extracted | null {
   const trimmed = text.trimEnd();

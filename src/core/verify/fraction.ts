@@ -10,7 +10,7 @@ export interface Fraction {
 }
 
 /** Up to here fractions are kept in lowest terms; so small ones, nearly all, stay small. */
-const REDUCE_BITS = 1_024;
+const REDUCE_BITS = 192;
 const REDUCE_BOUND = 1n << BigInt(REDUCE_BITS);
 
 export const ZERO: Fraction = { n: 0n, d: 1n };
@@ -97,7 +97,7 @@ export function exactRoot(a: Fraction, k: number): Fraction | null {
 /** Lowest terms, or null for numbers on which that would take too long. */
 export function reduce(a: Fraction): Fraction | null {
   if (a.d === 1n) return a;
-  if (bitLength(a.n) > 4 * REDUCE_BITS || bitLength(a.d) > 4 * REDUCE_BITS) return null;
+  if (bitLength(a.n) > 20 * REDUCE_BITS || bitLength(a.d) > 20 * REDUCE_BITS) return null;
   const divisor = greatestCommonDivisor(a.n < 0n ? -a.n : a.n, a.d);
   return { n: a.n / divisor, d: a.d / divisor };
 }

@@ -16,19 +16,33 @@ export const MAX_PRECISION = 4_096;
 /** About 0.1 µs each on a current core, so that no check takes much longer than 20 ms. */
 export const OPERATIONS = 200_000;
 
-/** A cap was reached; the check ends as "unknown". Never leaves `src/core/verify`. */
-export class LimitError extends Error {}
+/**
+ * A cap was reached; the check ends as "unknown". Never leaves `src/core/verify`. No `Error`, which would record a
+ * stack: a tower of powers meets thousands of these.
+ */
+export class LimitError {
+  readonly message: string;
+  constructor(message: string) {
+    this.message = message;
+  }
+}
 
 /** The value does not exist: division by zero, logarithm of zero, a root that is not real. */
-export class UndefinedError extends Error {}
+export class UndefinedError {
+  readonly message: string;
+  constructor(message: string) {
+    this.message = message;
+  }
+}
 
-/** What one check may still spend. */
+/** What one check may still spend, and the powers it found too large for exact arithmetic. */
 export interface Budget {
   left: number;
+  tooLarge: WeakSet<object>;
 }
 
 export function newBudget(): Budget {
-  return { left: OPERATIONS };
+  return { left: OPERATIONS, tooLarge: new WeakSet() };
 }
 
 /** @throws LimitError when nothing is left. */

@@ -19,14 +19,13 @@ const DIGITS = /\d*/y;
 const GROUP = /(?:\{,\}|\\[,;: ]|,\\!\s*|\\!,\s*|\\!)\s*(\d{3})(?!\d)/y;
 const SPACE_GROUP = / (\d{3})(?![\d/.,])/y;
 const COMMA_GROUP = /,(\d{3})(?!\d)/y;
-const ZERO_GROUP = /,(0\d{2})(?!\d)/y;
 const BAR = /\\(?:overline|bar|dot|overset)\s*\{?\s*(\d+)\s*\}?/y;
 const BRACKETED = /\((\d+)\)/y;
 const SCIENTIFIC = /[eE]([+-]?)(\d+)(?![\d.]*[A-Za-z^_({\\])/y;
 
 /**
- * The number that begins at `from`. `inBrackets`: a comma separates there unless the group begins with 0.
- * @throws ParseError for `2e-3`, which is 0.002 to a computer and 2e - 3 to a mathematician
+ * The number that begins at `from`. `inBrackets`: a comma separates there.
+ * @throws AmbiguousError for `2e-3`, which is 0.002 to a computer and 2e - 3 to a mathematician, and for `(1,000, 2)`
  */
 export function readNumeral(text: string, from: number, inBrackets: boolean): Numeral {
   let at = from;
@@ -39,10 +38,12 @@ export function readNumeral(text: string, from: number, inBrackets: boolean): Nu
   let whole = match(DIGITS)?.[0] ?? '';
   const numeral: Numeral = { whole, decimals: '', repeating: '', exponent: null, commas: false, point: false, end: at };
   if (whole.length >= 1 && whole.length <= 3 && !whole.startsWith('0')) {
-    const comma = inBrackets ? ZERO_GROUP : COMMA_GROUP;
+    if (inBrackets && /^,0\d{2}(?!\d)/.test(text.slice(at, at + 5))) {
+      throw new AmbiguousError('a comma in brackets may group thousands or separate');
+    }
     let kind: RegExp | null = null;
     for (;;) {
-      const patterns: RegExp[] = kind === null ? [GROUP, comma, SPACE_GROUP] : kind === comma ? [COMMA_GROUP] : [kind];
+      const patterns: RegExp[] = kind === null ? (inBrackets ? [GROUP] : [GROUP, COMMA_GROUP, SPACE_GROUP]) : [kind];
       let group: string | undefined;
       for (const pattern of patterns) {
         group = match(pattern)?.[1];

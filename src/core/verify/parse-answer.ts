@@ -59,9 +59,11 @@ function parseWhole(text: string): Value {
     if (letter !== null) return { kind: 'choice', letter, rest: null };
     return parseWhole(unwrap(inner) || inner);
   }
-  const compact = text.replace(/\\[,!;: ]|[\s,]/g, '');
+  const compact = text.replace(/\\[,!;: ]|[\s,]/g, '').replace(/^\{(\w+)\}_/, '$1_');
   const based = BASED.exec(compact);
-  if (based !== null) return basedNumber(based[1] as string, based[2] as string);
+  if (based !== null && (/\d/.test(`${based[2]}`) || BASE_WORDS.includes(`${based[2]}`))) {
+    return basedNumber(based[1] as string, based[2] as string);
+  }
   const bracketed = /^(?:\(([A-J])\)|([B-DF-HJ])[).]?|(?:option|choice)\s*\(?([A-J])\)?)$/i.exec(text);
   if (bracketed !== null) {
     const letter = bracketed[1] ?? bracketed[2] ?? bracketed[3] ?? '';
@@ -73,9 +75,7 @@ function parseWhole(text: string): Value {
 
 function basedNumber(digits: string, index: string): Value {
   const base = /^\d/.test(index) ? Number(index) : BASE_WORDS.indexOf(index) + 2;
-  if (base < 2 || base > 36 || (!/^\d/.test(index) && !BASE_WORDS.includes(index))) {
-    throw new ParseError(`"${index.slice(0, 20)}" is not a base`);
-  }
+  if (base < 2 || base > 36) throw new ParseError(`"${index}" is not a base`);
   let value = 0n;
   for (const digit of digits) {
     const amount = Number.parseInt(digit, 36);
@@ -232,12 +232,15 @@ function parseChain(tokens: Tokens, range: Range, depth: number): Value | null {
       relations.push(sign as Relation);
     }
   }
-  const values = sides.map((part, index) => side(tokens, part, depth, index === 0));
+  const named = relations[0] === '=' || relations[0] === 'in';
+  const values = sides.map((part, index) => side(tokens, part, depth, index === 0 && named));
   return { kind: 'chain', parts: values, relations };
 }
 
 /** One side of a relation; the left one may be a phrase that names the quantity. */
 function side(tokens: Tokens, range: Range, depth: number, first: boolean): Value {
+  const applied = first ? functionName(tokens, range) : null;
+  if (applied !== null) return applied;
   try {
     return parsePart(tokens, range, depth + 1);
   } catch (error) {
@@ -246,6 +249,24 @@ function side(tokens: Tokens, range: Range, depth: number, first: boolean): Valu
     if (name === null) throw error;
     return name;
   }
+}
+
+/** `f(x)`, `P(5)`, `f^{-1}(x)`, `a(m, n)` as the name of a value: the letter is no factor there. */
+function functionName(tokens: Tokens, range: Range): Value | null {
+  const [name, second] = [tokens.list[range.from], tokens.list[range.from + 1]];
+  if (name?.type !== 'name' || 'xyz'.includes(name.value) || second === undefined) return null;
+  let at = range.from + 1;
+  if (second.value === '^' && tokens.list[at + 1]?.value === '{') at = (tokens.closing.get(at + 1) ?? at) + 1;
+  const close = tokens.closing.get(at);
+  if (tokens.list[at]?.value !== '(' || close !== range.to - 1) return null;
+  const { parts } = splitAt(tokens, { from: at + 1, to: close }, ({ value }) => value === ',');
+  if (parts.some((part) => part.to - part.from !== 1)) return null;
+  return foldText(
+    tokens.list
+      .slice(range.from, range.to)
+      .map(({ value }) => value)
+      .join(' '),
+  );
 }
 
 /** `\text{Area}`, `f(2)`, `AB`, `\angle ABC`, `m\angle A`: names of a quantity that are not formulas. */
@@ -308,7 +329,8 @@ function parseBracket(tokens: Tokens, range: Range, depth: number): Value | null
     (token) => token.type === 'separator' && (token.value === ',' || token.value === ';'),
   );
   if (parts.length === 1) {
-    if (open === '{' || (open === '(' && close === ')')) return nestedBracket(tokens, inner, depth);
+    const matrix = open === '[' && tokens.list[inner.from]?.type === 'begin';
+    if (open === '{' || matrix || (open === '(' && close === ')')) return nestedBracket(tokens, inner, depth);
     return null;
   }
   const items = parts.map((part) => parsePart(tokens, part, depth + 1));

@@ -238,7 +238,7 @@ function atom(state: State): Expression {
     case 'name':
       state.at += 1;
       if (token.value.startsWith('set ')) throw new ParseError('a set stands where a number is needed');
-      return variable(state, token.value);
+      return applied(state, variable(state, token.value));
     case 'word':
       return word(state, token);
     case 'function':
@@ -281,6 +281,17 @@ function variable(state: State, name: string): Expression {
   return { kind: 'variable', name: full };
 }
 
+/** `f(2)` is a value of f, not a product: a name of its own, compared as written. */
+function applied(state: State, name: Expression): Expression {
+  const open = peek(state);
+  const close = state.tokens.closing.get(state.at);
+  if (name.kind !== 'variable' || !/^[fghFGH]'*$/.test(name.name)) return name;
+  if (open?.value !== '(' || open.spaced || close === undefined || close >= state.to) return name;
+  const inside = state.tokens.list.slice(state.at, close + 1).map(({ value }) => value);
+  state.at = close + 1;
+  return { kind: 'variable', name: `${name.name}${inside.join(' ')}` };
+}
+
 /** The letters of a short word that can be a product, as `xy` or `abc`; null for a word of a language. */
 export function letters(token: Token): string[] | null {
   if (token.value.length > 4 || SHORT_WORDS.has(token.value.toLowerCase())) return null;
@@ -319,7 +330,12 @@ function group(state: State, token: Token): Expression {
   if (close === undefined || close >= state.to) throw new ParseError('a bracket is not closed');
   const closer = state.tokens.list[close] as Token;
   const inner = { from: state.at + 1, to: close };
+  const only = state.tokens.list[inner.from] as Token;
   state.at = close + 1;
+  if (token.value === '{' && only.type === 'function' && close - inner.from === 1) {
+    state.at -= 1; // {\sin} x: the call reads on from the name's place
+    return functionCall(state, only);
+  }
   const content = deeper(state, () => inside(state, inner));
   if (token.value === '⌊' || token.value === '⌈') {
     return { kind: 'call', name: token.value === '⌊' ? 'floor' : 'ceil', arguments: [content] };

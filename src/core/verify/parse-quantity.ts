@@ -6,7 +6,7 @@ import { numeralValue } from './numeral.ts';
 import { letters, parseExpression } from './parse-expression.ts';
 import type { Token } from './tokenize.ts';
 import { isUnitWord, parseUnit } from './units.ts';
-import { type Scalar, scalar, type Unit } from './values.ts';
+import { type Scalar, scalar } from './values.ts';
 import { SHORT_WORDS } from './vocabulary.ts';
 
 /** Parses a scalar with what may stand around it: money before, a unit, per cent or degrees after. */
@@ -56,6 +56,9 @@ function unitStart(tokens: Tokens, range: Range): number | null {
     }
     const token = tokens.list[index] as Token;
     if (token.type === 'text') return index;
+    if (token.type === 'name' && 'CF'.includes(token.value) && tokens.list[index - 1]?.value === '°') return index;
+    // \frac{\text{m}}{\text{s}}
+    if (token.value === 'frac' && tokens.list[index + 2]?.type === 'text') return index;
     if (token.type === 'word' && isUnit(token, tokens.list[index - 1])) return index;
     // "20 min" and "5 sec" use names of functions.
     if (token.type === 'function' && index === range.to - 1 && isUnitWord(token.value)) return index;
@@ -80,27 +83,30 @@ const SCALES: ReadonlyMap<string, bigint> = new Map([
 
 function withUnit(tokens: Tokens, range: Range, at: number): Scalar {
   const words: string[] = [];
+  const isFraction = (tokens.list[at] as Token).value === 'frac';
   for (let index = at; index < range.to; index++) {
     const token = tokens.list[index] as Token;
+    const before = tokens.list[index - 1];
+    if (isFraction && (token.value === 'frac' || '{}'.includes(token.value))) {
+      if (token.value === '{' && before?.value === '}') words.push(' /');
+      continue;
+    }
     const allowed =
       ['text', 'word', 'name', 'function'].includes(token.type) ||
       (token.type === 'operator' && '^/*'.includes(token.value)) ||
-      (token.type === 'number' && tokens.list[index - 1]?.value === '^') ||
-      (token.value === '{' && tokens.list[index - 1]?.value === '^') ||
-      (token.type === 'number' && tokens.list[index - 2]?.value === '^') ||
-      (token.value === '}' && tokens.list[index - 3]?.value === '^');
+      inExponent(tokens, index, at);
     if (!allowed) throw new ParseError(`"${token.value.slice(0, 40)}" follows a unit`);
-    if (token.value === '^' || token.type === 'number') words.push(token.value);
+    if ('^-'.includes(token.value) || token.type === 'number') words.push(token.value);
     else if (token.value !== '{' && token.value !== '}') words.push(` ${token.value}`);
   }
-  let text = words.join('').trim().toLowerCase();
+  let text = words.join('').trim();
   const [first = '', ...others] = text.split(/\s+/);
-  const scale = SCALES.get(first);
+  const scale = SCALES.get(first.toLowerCase());
   if (scale !== undefined) text = others.join(' ');
   let to = at;
   // `30^\circ\text{C}`
   const degreeSign = tokens.list[at - 1]?.value === '°';
-  if (degreeSign && (text === 'c' || text === 'f')) text = `deg${text}`;
+  if (degreeSign && (text === 'C' || text === 'F')) text = `deg${text}`;
   else if (tokens.list[at - 1]?.value === '-' && tokens.list[at - 2]?.type === 'number') to = at - 1;
   const unit = text === '' ? null : parseUnit(text);
   if (unit === null && text !== '') throw new ParseError(`"${text.slice(0, 40)}" is not a unit`);
@@ -109,6 +115,18 @@ function withUnit(tokens: Tokens, range: Range, at: number): Scalar {
   const scaled: Expression =
     scale === undefined ? plain : { kind: 'product', factors: [plain, { kind: 'number', value: fraction(scale) }] };
   return scalar(scaled, unit);
+}
+
+/** The sign, number and braces after a "^": m^2, s^{-1}. */
+function inExponent(tokens: Tokens, index: number, from: number): boolean {
+  const token = tokens.list[index] as Token;
+  if (token.type !== 'number' && token.value !== '-' && token.value !== '{' && token.value !== '}') return false;
+  for (let at = index - 1; at >= Math.max(from, index - 4); at--) {
+    const { value, type } = tokens.list[at] as Token;
+    if (value === '^') return true;
+    if (type !== 'number' && value !== '-' && value !== '{') return false;
+  }
+  return false;
 }
 
 /** An angle in degrees outside every function: the number before the sign. Null when there is none. */
@@ -147,15 +165,24 @@ function withoutDegrees(expression: Expression): Expression | null {
 /** `5 m` may be a length as well as a product; `100,200` may be two numbers as well as one. */
 function otherReading(tokens: Tokens, range: Range): Scalar['alternative'] {
   const first = tokens.list[range.from] as Token;
-  const last = tokens.list[range.to - 1] as Token;
   if (range.to - range.from === 1 && first.numeral?.commas === true && !first.numeral.point) {
     const groups = first.value.split(',');
     const items = groups.map((digits) => scalar({ kind: 'number', value: fraction(BigInt(digits)) }));
     return { kind: 'list', items, joined: null };
   }
-  if (range.to - range.from === 2 && last.type === 'name' && first.numeral !== undefined) {
-    const unit: Unit | null = 'mgslhLJNW'.includes(last.value) ? parseUnit(last.value) : null;
-    if (unit !== null) return scalar({ kind: 'number', value: numeralValue(first.numeral) }, unit);
-  }
+  const rest = tokens.list.slice(range.from + 1, range.to);
+  if (
+    first.numeral === undefined ||
+    rest.length === 0 ||
+    rest.length > 6 ||
+    rest[0]?.spaced !== true ||
+    rest[0].type === 'number'
+  )
+    return null;
+  const plain = rest.every(
+    ({ type, value }) => type === 'name' || type === 'word' || type === 'number' || '/^{}'.includes(value),
+  );
+  const unit = plain ? parseUnit(rest.map(({ value }) => value.replace(/[{}]/g, '')).join('')) : null;
+  if (unit?.known === true) return scalar({ kind: 'number', value: numeralValue(first.numeral) }, unit);
   return null;
 }

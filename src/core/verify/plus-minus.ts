@@ -52,7 +52,8 @@ function bothSigns(value: Scalar): Scalar[] {
   let plain = 0;
   let flipped = 0;
   some(value.expression, (part) => {
-    if (part.kind === 'plusMinus') part.flip ? (flipped += 1) : (plain += 1);
+    if (part.kind === 'plusMinus' && part.flip) flipped += 1;
+    else if (part.kind === 'plusMinus') plain += 1;
     return false;
   });
   if (plain + flipped > 1 && flipped === 0) throw new AmbiguousError('± occurs more than once');

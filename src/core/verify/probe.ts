@@ -18,6 +18,8 @@ const QUICK = 128;
 const THOROUGH = 320;
 /** Points at which two functions must agree. */
 const ENOUGH = 3;
+/** Numbers whose cancelling was not seen are taken for small. */
+const MAX_CANCELLED = 0;
 /** Points that are confirmed at the higher precision. */
 const CONFIRMED = 2;
 
@@ -58,7 +60,7 @@ function compareAt(first: Expression, second: Expression, meaning: Meaning, budg
   if (b === 'undefined') return 'second undefined';
   if (a !== null && b !== null) return sameValue(a, b) ? 'equal' : 'different';
   const quick = compareApproximately(first, second, meaning, newContext(QUICK, budget));
-  if (quick.finding !== 'equal' || !confirm) return quick.finding;
+  if (quick.finding !== 'unknown' && (quick.finding !== 'equal' || !confirm)) return quick.finding;
   const literals = Math.max(literalBits(first, bitLength), literalBits(second, bitLength));
   const precision = THOROUGH + 2 * literals + 2 * Math.min(quick.gap, MAX_PRECISION);
   if (precision > MAX_PRECISION) return 'unknown';
@@ -91,13 +93,13 @@ function compareApproximately(
 
 /** Balls that do not touch differ. Balls that touch are equal if they are small against the numbers involved. */
 export function compareValues(a: Complex, b: Complex, context: Context): Finding {
-  const top = context.top;
+  const { scale: cancelled } = context;
   const difference = c.add(context, a, c.negate(b));
   if (!ball.touchesZero(difference.re) || !ball.touchesZero(difference.im)) return 'different';
   const error = Math.max(ball.uncertainty(difference.re), ball.uncertainty(difference.im));
   const size = Math.max(ball.magnitude(a.re), ball.magnitude(a.im), ball.magnitude(b.re), ball.magnitude(b.im));
-  // What cancels to 0 is judged by the largest number on the way, everything else by its own size.
-  const scale = isCancelled(a) || isCancelled(b) ? top : size;
+  // Two zeros are judged by the numbers that cancelled, everything else by its own size.
+  const scale = isCancelled(a) && isCancelled(b) ? Math.min(cancelled, MAX_CANCELLED) : size;
   return error === Number.NEGATIVE_INFINITY || error < scale - context.precision / 2 ? 'equal' : 'unknown';
 }
 
@@ -128,6 +130,7 @@ export function proportion(first: Expression, second: Expression, budget: Budget
   const names = [...new Set([...variablesOf(first), ...variablesOf(second)])].sort();
   const realOnly = !hasImaginary(first) && !hasImaginary(second);
   let reference: { a: Complex; b: Complex } | null = null;
+  let constant = true;
   let agreeing = 0;
   const context = newContext(THOROUGH, budget);
   const points =
@@ -141,6 +144,7 @@ export function proportion(first: Expression, second: Expression, budget: Budget
     if (zeroA !== zeroB) return null;
     if (zeroA) continue;
     agreeing += 1;
+    if (reference !== null) constant &&= compareValues(a, reference.a, context) !== 'different';
     if (reference === null) reference = { a, b };
     else if (
       compareValues(c.multiply(context, a, reference.b), c.multiply(context, b, reference.a), context) === 'different'
@@ -149,7 +153,8 @@ export function proportion(first: Expression, second: Expression, budget: Budget
     }
     if (agreeing >= FIRST_POINTS) break;
   }
-  if (reference === null || (names.length > 0 && agreeing < ENOUGH)) return 'unknown';
+  // x = x + 1 and x = x + 2: two that never hold are not one relation.
+  if (reference === null || constant || agreeing < ENOUGH) return 'unknown';
   const factor = c.divide(context, reference.a, reference.b);
   return ball.touchesZero(factor.im) ? (ball.sign(factor.re) as 1 | -1 | 0) : 0;
 }

@@ -53,7 +53,7 @@ function isSet(value: Value): boolean {
   return ['set', 'tuple', 'union', 'named', 'list'].includes(value.kind);
 }
 
-function isConstant(value: Value): boolean {
+export function isConstant(value: Value): boolean {
   return value.kind === 'scalar' && variablesOf(value.expression).length === 0;
 }
 

@@ -1,30 +1,33 @@
+import { commandToken, delimiterToken, wordToken } from './commands.ts';
 import { LimitError, MAX_DIGITS, MAX_TOKENS, ParseError } from './limits.ts';
 import { type Numeral, readNumeral } from './numeral.ts';
 import * as words from './vocabulary.ts';
 
+export type TokenType =
+  | 'number'
+  | 'name'
+  | 'word'
+  | 'text'
+  | 'function'
+  | 'constant'
+  | 'command'
+  | 'operator'
+  | 'relation'
+  | 'separator'
+  | 'set'
+  | 'open'
+  | 'close'
+  | 'bar'
+  | 'cell'
+  | 'row'
+  | 'begin'
+  | 'end'
+  | 'money'
+  | 'dots';
+
 /** One sign, number, name or text. `spaced`: white space stood before it. */
 export interface Token {
-  type:
-    | 'number'
-    | 'name'
-    | 'word'
-    | 'text'
-    | 'function'
-    | 'constant'
-    | 'command'
-    | 'operator'
-    | 'relation'
-    | 'separator'
-    | 'set'
-    | 'open'
-    | 'close'
-    | 'bar'
-    | 'cell'
-    | 'row'
-    | 'begin'
-    | 'end'
-    | 'money'
-    | 'dots';
+  type: TokenType;
   value: string;
   spaced: boolean;
   numeral?: Numeral;
@@ -45,7 +48,7 @@ export function tokenize(text: string): Token[] {
   let depth = 0;
   let spaced = false;
 
-  const push = (type: Token['type'], value: string, extra?: Partial<Token>): void => {
+  const push = (type: TokenType, value: string, extra?: Partial<Token>): void => {
     if (tokens.length >= MAX_TOKENS) throw new LimitError(`it has more than ${MAX_TOKENS} tokens`);
     tokens.push({ type, value, spaced, ...extra });
     spaced = false;
@@ -76,23 +79,22 @@ export function tokenize(text: string): Token[] {
   return tokens;
 
   function pushWord(word: string): void {
-    if (word.length === 1) {
-      if (word === 'e' || word === 'i') push('constant', word);
-      else push('name', word);
-      return;
-    }
-    const lower = word.toLowerCase();
-    if (lower === 'pi') return push('constant', 'pi');
-    if (word === 'inf' || word === 'oo' || lower === 'infty' || lower === 'infinity')
-      return push('constant', 'infinity');
-    if (words.FUNCTIONS.has(word)) return push('function', word);
-    if (word === 'cbrt') return push('function', 'cuberoot');
-    if (lower === 'or' || lower === 'and') return push('separator', lower);
-    push('word', word);
+    push(...wordToken(word));
   }
 
   function sign(character: string, at: number): number {
     const two = text.slice(at, at + 2);
+    if (character === '{' && /^\{\s*[:=<>]\s*\}/.test(text.slice(at, at + 5))) {
+      // {:} only keeps TeX from spacing the sign as a relation.
+      return at + 1;
+    }
+    if (
+      character === '}' &&
+      /[:=<>]\s*$/.test(text.slice(Math.max(0, at - 3), at)) &&
+      /\{\s*[:=<>]\s*$/.test(text.slice(Math.max(0, at - 4), at))
+    ) {
+      return at + 1;
+    }
     if (OPENING.includes(character)) push('open', character);
     else if (CLOSING.includes(character)) push('close', character);
     else if (two === '**') {
@@ -138,7 +140,7 @@ export function tokenize(text: string): Token[] {
       return after;
     }
     if (name === 'mathrm' || name === 'operatorname' || name === 'mathop') return upright(end);
-    if (name === 'mathbb') {
+    if (name === 'mathbb' || name === 'Bbb') {
       const [content, after] = argument(end);
       push('name', `set ${content.trim()}`);
       return after;
@@ -160,45 +162,17 @@ export function tokenize(text: string): Token[] {
       push('relation', 'not');
       return end;
     }
-    pushCommand(name);
+    const token = commandToken(name);
+    if (token === null) throw new ParseError(`it uses \\${name.slice(0, 40)}, which this checker does not read`);
+    push(...token);
     return end;
-  }
-
-  function pushCommand(name: string): void {
-    if (name === 'pi') return push('constant', 'pi');
-    if (name === 'infty' || name === 'infin') return push('constant', 'infinity');
-    if (name === 'emptyset' || name === 'varnothing') return push('name', 'set empty');
-    if (words.GREEK_LETTERS.has(name)) return push('name', name.replace(/^var/, ''));
-    if (['frac', 'dfrac', 'tfrac', 'cfrac'].includes(name)) return push('command', 'frac');
-    if (['binom', 'dbinom', 'tbinom'].includes(name)) return push('command', 'binom');
-    if (name === 'sqrt') return push('command', 'sqrt');
-    if (name === 'surd') return push('function', 'sqrt');
-    if (name === 'cuberoot') return push('function', 'cuberoot');
-    if (name === 'lg') return push('function', 'log');
-    if (words.FUNCTIONS.has(name)) return push('function', name);
-    if (['ldots', 'dots', 'cdots', 'dotsc', 'dotsb'].includes(name)) return push('dots', '...');
-    if (['angle', 'triangle', 'measuredangle', 'odot', 'square'].includes(name)) return push('command', 'figure');
-    if (name === 'mid' || name === 'vert') return push('bar', name === 'mid' ? 'mid' : '|');
-    if (name === 'colon') return push('operator', ':');
-    if (name === 'lor' || name === 'vee') return push('separator', 'or');
-    if (name === 'land' || name === 'wedge') return push('separator', 'and');
-    if (name === 'euro' || name === 'pounds') return push('money', name);
-    const delimiterSign = words.DELIMITERS[name];
-    if (delimiterSign !== undefined) return pushDelimiter(delimiterSign);
-    const operator = words.OPERATORS[name];
-    if (operator !== undefined) return push('operator', operator);
-    const relation = words.RELATIONS[name];
-    if (relation !== undefined) return push('relation', relation);
-    const set = words.SETS[name];
-    if (set !== undefined) return push('set', set);
-    throw new ParseError(`it uses \\${name.slice(0, 40)}, which this checker does not read`);
   }
 
   /** `\,` and its like, `\{`, `\\`. */
   function symbol(next: string, after: number): number {
     if (',;:! >/-~'.includes(next) || next === '\n' || next === '\t') {
       spaced = spaced || next !== '!';
-    } else if (next === '{' || next === '}') pushDelimiter(`\\${next}`);
+    } else if (next === '{' || next === '}') push(...delimiterToken(`\\${next}`));
     else if (next === '%') push('operator', '%');
     else if (next === '$') push('money', 'dollar');
     else if (next === '|') push('bar', '‖');
@@ -211,11 +185,6 @@ export function tokenize(text: string): Token[] {
     } else if (next === '(' || next === ')' || next === '[' || next === ']') spaced = true;
     else throw new ParseError(`it has the sign "\\${next}"`);
     return after;
-  }
-
-  function pushDelimiter(value: string): void {
-    const opening = ['⟨', '⌊', '⌈', '\\{', '[', '(', 'lbar'].includes(value);
-    push(opening ? 'open' : 'close', value);
   }
 
   function delimiter(size: string, at: number): number {
@@ -233,14 +202,14 @@ export function tokenize(text: string): Token[] {
 
   function upright(at: number): number {
     const [content, after] = argument(at);
-    const name = content.replace(/\\[,;:! ]/g, ' ').trim();
+    const name = content.replace(/\\[,;:! ]|~/g, ' ').trim();
     if (/^[A-Za-z]+$/.test(name)) {
       if (name.length > 1 && !words.FUNCTIONS.has(name) && name.toLowerCase() !== 'pi') pushText(name);
       else if (name.length === 1 && name !== 'e' && name !== 'i') push('name', name, { value: name });
       else pushWord(name);
       return after;
     }
-    if (/^[A-Za-z][A-Za-z .]*$/.test(name)) {
+    if (/^[A-Za-z][A-Za-z ./]*$/.test(name)) {
       pushText(name);
       return after;
     }
@@ -250,6 +219,7 @@ export function tokenize(text: string): Token[] {
   function pushText(content: string): void {
     const plain = content.trim().toLowerCase();
     if (plain === 'or' || plain === 'and' || plain === ',') push('separator', plain);
+    else if (/^\d+(?:\.\d+)?$/.test(plain)) push('number', plain, { numeral: readNumeral(plain, 0, true) });
     else push('text', content);
   }
 

@@ -42,9 +42,9 @@ const GROUPS: readonly string[] = [
   'degf fahrenheit',
   'percent percents pct',
   'unit units',
-  'n newton newtons',
-  'j joule joules',
-  'w watt watts',
+  'newton newtons',
+  'joule joules',
+  'watt watts',
   'hz hertz',
   'mph',
   'kph kmph',
@@ -64,9 +64,22 @@ const NOT_UNITS = new Set(
     'or and not if more less least most than about approximately when where for then is are was be but only between ' +
     'from to with without except until unless plus minus times over mod modulo some any all every either neither both ' +
     'no none never the answer equals equal solution solutions real integer integers prime other another remainder so ' +
-    'hundred thousand million billion trillion dozen half third quarter twice double triple'
+    'hundred thousand million billion trillion dozen half halves third quarter twice double triple score gross pair ' +
+    'couple squared cubed factorial root roots log logs inverse reciprocal negative positive base binary hex octal ' +
+    'hexadecimal decimal fewer below above under off short imaginary infinite infinitely recurring repeating repeated ' +
+    'odd even first last th rd st nd k m b bn mil thou percentage percentile power exponent mean average sum product ' +
+    'difference exclusive inclusive onwards up down remainder quotient complex conjugate transpose bar point'
   ).split(' '),
 );
+
+/** Words that change the value: fractions (tenths), ordinals, multiples, and words of logic. */
+function isModifier(word: string): boolean {
+  return (
+    NOT_UNITS.has(word) ||
+    NOT_UNITS.has(word.replace(/s$/, '')) ||
+    /(?:th|ths|thirds|quarters|fold|illions?)$/.test(word)
+  );
+}
 
 /** True for a word that is a unit on its own, so that it may stand right after a number: `12cm`, `5 min`. */
 export function isUnitWord(word: string): boolean {
@@ -79,12 +92,17 @@ export function isUnitWord(word: string): boolean {
  */
 export function parseUnit(text: string): Unit | null {
   const words = text
+    .replace(/\bN\b/g, 'newton')
+    .replace(/\bJ\b/g, 'joule')
+    .replace(/\bW\b/g, 'watt')
     .toLowerCase()
     .replace(/\\[,;:! ]|~/g, ' ')
     .replace(/\bper\b|\bp\./g, ' / ')
     .replace(/[\^{}$]+/g, '^')
     .replace(/[/*]/g, (sign) => ` ${sign} `)
-    .replace(/[.,]+(?=\s|$)/g, ' ')
+    .replace(/[.,]+(?=\s|\^|$)/g, ' ')
+    .replace(/\s+\^/g, '^')
+    .replace(/(?:\*\s*)?(\p{L}+)\^-1/gu, ' / $1')
     .split(/\s+/)
     .filter((word) => word !== '' && word !== '^' && word !== '*');
   if (words.length === 0 || words.length > 8) return null;
@@ -95,18 +113,20 @@ export function parseUnit(text: string): Unit | null {
     if (word === 'of' || word === 'a' || word === 'an' || word === 'in') {
       if (word !== 'in' || names.length > 0) continue;
     }
-    if (NOT_UNITS.has(word)) return null;
+    const raised = (word === 'squared' || word === 'cubed') && names.length > 0;
+    if (!raised && !NAMES.has(word) && isModifier(word)) return null;
     if (word === '/') names.push('/');
     else if (word === 'square' || word === 'sq') power = '^2';
     else if (word === 'cubic' || word === 'cu') power = '^3';
     else if (word === 'squared') names.push(`${names.pop() ?? ''}^2`);
     else if (word === 'cubed') names.push(`${names.pop() ?? ''}^3`);
     else {
-      const [, name = '', raised = ''] = /^([\p{L}'-]+)\^?([23])?\^?$/u.exec(word) ?? [];
+      const [, name = '', exponent = ''] = /^([\p{L}'-]+)\^?([23])?\^?$/u.exec(word) ?? [];
       if (name === '') return null;
       const unit = NAMES.get(name);
+      if (unit === undefined && name.length < 2) return null;
       known &&= unit !== undefined;
-      names.push(`${unit ?? singular(name)}${raised === '' ? power : `^${raised}`}`);
+      names.push(`${unit ?? singular(name)}${exponent === '' ? power : `^${exponent}`}`);
       power = '';
     }
   }

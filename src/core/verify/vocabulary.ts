@@ -97,7 +97,9 @@ export const RELATIONS: Readonly<Record<string, string>> = {
 
 export const SETS: Readonly<Record<string, string>> = {
   cup: 'union',
+  bigcup: 'union',
   cap: 'intersection',
+  bigcap: 'intersection',
   setminus: 'minus',
   backslash: 'minus',
   smallsetminus: 'minus',
