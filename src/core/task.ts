@@ -28,8 +28,8 @@ export interface NarrationPhrases {
   negative: string;
   backtrackOpening: string;
   restartOpening: string;
-  /** Opens a final answer; a narrated text holds it in its last step only. */
-  answerOpening: string;
+  /** What a final answer opens with; a narrated text holds these in its last step only. */
+  answerOpenings: readonly string[];
   /** A written sentence as the whole of a backtrack or restart: reflection, negative verdict, sentence. */
   goBack(sentence: string): string;
 }

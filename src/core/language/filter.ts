@@ -27,7 +27,8 @@ export function narrationFlaw(
   const { plan, task, problem } = source;
   if (task.verify(problem, text).correct !== true) return 'narration: the final answer is not right';
   const answer = moves.find((move) => move.kind === 'answer');
-  if (text.slice(0, answer?.start).includes(phrases.answerOpening))
+  const before = text.slice(0, answer?.start);
+  if (phrases.answerOpenings.some((opening) => before.includes(opening)))
     return 'narration: an answer is boxed before the last';
 
   const openings = count(text, phrases.backtrackOpening) + count(text, phrases.restartOpening);

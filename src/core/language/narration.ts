@@ -93,7 +93,7 @@ function sentence(body: string, opening: string, phrases: NarrationPhrases): str
   const plain = body.replaceAll('’', "'");
   if (!plain.startsWith(opening) || plain.includes('\n') || plain.length > MOST_SENTENCE_CHARACTERS) return null;
   const rest = plain.slice(opening.length);
-  const isOff = [...markersOf(phrases), phrases.answerOpening].some((marker) => holds(rest, marker));
+  const isOff = [...markersOf(phrases), ...phrases.answerOpenings].some((marker) => holds(rest, marker));
   return isOff ? null : phrases.goBack(plain);
 }
 

@@ -8,7 +8,6 @@ const NEGATIVE = "I'm not sure if we're solving the problem correctly so far.";
 const BACK = "Let's go back to where we";
 const RESTART = "Let's restart our solution from the beginning";
 
-const BOX = '\\boxed{';
 /** All that `extractAnswer` takes for a box; the backslash may be doubled. */
 const BOX_COMMAND = /(?:(?<!\\)\\)?\\(?:boxed|fbox)(?![A-Za-z])[ \n]*/g;
 const MAX_QUOTE = 120;
@@ -30,7 +29,7 @@ export const astroPhrases: TracePhrases = {
     negative: NEGATIVE,
     backtrackOpening: BACK,
     restartOpening: RESTART,
-    answerOpening: BOX,
+    answerOpenings: ['\\boxed', '\\fbox'],
     goBack,
   },
 };

@@ -57,6 +57,12 @@ describe('the filter after rewriting', () => {
       { 2: 'Add 1: it is 16.\n\n' },
     ],
     [
+      'an answer is boxed before the last',
+      'a step in another kind of box',
+      { 1: 'Add 8: \\fbox 15.\n\n' },
+      { 1: 'Add 8: 15.\n\n' },
+    ],
+    [
       'goes back more or less often than planned',
       'a step with the negative verdict',
       { 1: `Add 8. ${phrases.negative}\n\n` },
