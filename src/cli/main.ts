@@ -80,6 +80,12 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .description('progress of a run until it ends, then its result')
     .argument('<run>', 'name of the run, or a workflow id')
     .action(async (run) => finish(await (await import('./status.ts')).watchCommand(home, env, run)));
+  program
+    .command('grade')
+    .description('check maths answers: JSON Lines with "gold" and "prediction" or "response" in, verdicts out')
+    .argument('[file]', 'JSON Lines file; "-" or nothing for standard input')
+    .option('--strict', 'as for rewards: no approximations, nothing left to be worked out')
+    .action(async (file, options) => finish(await (await import('./grade.ts')).gradeCommand(file, options)));
   return program;
 }
 

@@ -89,7 +89,8 @@ function sameWord(a: Value, b: Value): boolean {
     if (value.kind === 'text') return value.folded;
     if (value.kind !== 'scalar') return null;
     const { expression } = value;
-    if (expression.kind === 'variable') return foldText(expression.name).folded;
+    if (expression.kind === 'variable')
+      return /^\p{L}+$/u.test(expression.name) ? foldText(expression.name).folded : null;
     if (expression.kind !== 'product' || !expression.factors.every(({ kind }) => kind === 'variable')) return null;
     return foldText(expression.factors.map((part) => (part.kind === 'variable' ? part.name : '')).join('')).folded;
   };

@@ -74,12 +74,11 @@ const NOT_UNITS = new Set(
 
 /** Words that change the value: fractions (tenths), ordinals, multiples, and words of logic. */
 function isModifier(word: string): boolean {
-  return (
-    NOT_UNITS.has(word) ||
-    NOT_UNITS.has(word.replace(/s$/, '')) ||
-    /(?:th|ths|thirds|quarters|fold|illions?)$/.test(word)
-  );
+  return NOT_UNITS.has(word) || NOT_UNITS.has(word.replace(/s$/, '')) || ORDINAL.test(word);
 }
+
+const ORDINAL =
+  /(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf|teen|tie|hundred|thousand|illion)ths?$|(?:thirds|quarters|fold|illions?)$/;
 
 /** True for a word that is a unit on its own, so that it may stand right after a number: `12cm`, `5 min`. */
 export function isUnitWord(word: string): boolean {
