@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { NativeConnection } from '@temporalio/worker';
+import { NativeConnection, Runtime } from '@temporalio/worker';
 import { openServices } from '../services/index.ts';
 import { folderStore } from '../services/store/folder.ts';
 import { createWorkers, defaultTaskQueue } from '../workers/worker.ts';
@@ -24,6 +24,8 @@ export async function openWorkers(options: {
   env: NodeJS.ProcessEnv;
 }): Promise<OpenWorkers> {
   const { target, taskQueue, home, env } = options;
+  // Where the SDK logs: not across a terminal that shows progress.
+  const warn = (message: string) => Runtime.instance().logger.warn(message);
   const connection = await NativeConnection.connect(target.connectionOptions).catch((error) => {
     throw unreachable(target, error);
   });
@@ -31,7 +33,7 @@ export async function openWorkers(options: {
     const workers = await createWorkers({
       connection,
       namespace: target.namespace,
-      deps: { store: folderStore(home.artifacts), services: openServices(env) },
+      deps: { store: folderStore(home.artifacts), services: openServices(env, warn) },
       ...(taskQueue !== undefined && { taskQueue }),
     });
     const running = workers.run();

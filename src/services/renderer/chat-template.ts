@@ -4,8 +4,8 @@ import { ServiceError } from '../errors.ts';
 import { type ModelFolder, tokenizerService, tokenText } from './model-folder.ts';
 
 export interface ChatTemplate {
-  /** The template's source. */
-  source: string;
+  /** The template and what it is given, as text: equal ones write equal prompts. */
+  identity: string;
   /** The text that a model continues. @throws ServiceError (fatal) when the template refuses the messages */
   render(messages: readonly Message[]): string;
   /** What the template writes behind an answer; empty where it cannot be told. */
@@ -95,7 +95,7 @@ export function chatTemplate(folder: ModelFolder): ChatTemplate {
   }
 
   return {
-    source,
+    identity: JSON.stringify([source, specialTokens(folder.config)]),
     render(messages) {
       const last = messages.at(-1);
       if (last?.role !== 'assistant') return render(messages, true);

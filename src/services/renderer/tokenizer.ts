@@ -71,11 +71,11 @@ export function tokenizerRenderer(folder: string, kind: TemplateKind = 'plain'):
           tokenizer.decode([...tokens], { skip_special_tokens: !special, clean_up_tokenization_spaces: false }),
     eosToken: (chat && endOfTurn(chat, control)) ?? endOfText(files),
     bos: tokenText(config.bos_token) ?? null,
-    hash: hashOf(files.source, kind, chat?.source),
+    hash: hashOf(files.source, kind, chat?.identity),
   };
 }
 
-/** The template's source is left out where it is not used, so that it cannot change a plain policy's keys. */
+/** The template is left out where it is not used, so that it cannot change a plain policy's keys. */
 function hashOf(source: string, kind: TemplateKind, template: string | undefined): string {
   const hash = createHash('sha256').update(source).update('\0').update(kind);
   return (template === undefined ? hash : hash.update('\0').update(template)).digest('hex');
