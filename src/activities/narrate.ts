@@ -17,17 +17,20 @@ import { rowsOptions, type TreeRow, type TreeRows, treeRow } from './tree-rows.t
 
 export function createNarrateActivities({ store, services }: ActivityDeps) {
   return {
-    /** Slugs of a page's trees that judge and narrator have not been through yet. */
-    readTreesPage: (input: { plan: LinearizePlan; first: number }): Promise<{ slugs: string[] }> =>
+    /** Slugs of a page's trees that judge and narrator have not been through yet; how many solved ones they have. */
+    readTreesPage: (input: { plan: LinearizePlan; first: number }): Promise<{ slugs: string[]; finished: number }> =>
       attempt(async () => {
         const { plan, first } = input;
         const name = artifactNames.searchIndex(plan.search, first);
         const index = await store.getLines<IndexedTree>(await requireArtifact(store, name, 'searchCorpus'));
         const slugs: string[] = [];
-        for (const { slug, tree } of index) {
-          if (tree !== null && (await store.find(artifactNames.treeRows(plan.key, slug))) === null) slugs.push(slug);
+        let finished = 0;
+        for (const { slug, tree, solved } of index) {
+          if (tree === null) continue;
+          if ((await store.find(artifactNames.treeRows(plan.key, slug))) === null) slugs.push(slug);
+          else if (solved) finished += 1;
         }
-        return { slugs };
+        return { slugs, finished };
       }),
 
     /**

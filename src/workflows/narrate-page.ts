@@ -5,7 +5,7 @@ import { isRefusal, rootMessage } from './failures.ts';
 
 /**
  * The language stage of one page of trees: a bounded window of them in flight, one activity each. Returns the trees
- * that had to be left behind, with the reason, by slug.
+ * that had to be left behind, with the reason, by slug; fails where no tree's calls came through.
  */
 export async function narratePage(
   plan: SpokenPlan,
@@ -13,19 +13,25 @@ export async function narratePage(
   onTree: (tokens: number) => void,
 ): Promise<Record<string, string>> {
   const { narrateTree } = sampleActivities();
-  const { slugs } = await shortActivities().readTreesPage({ plan, first });
+  const { slugs, finished } = await shortActivities().readTreesPage({ plan, first });
   const failures: Record<string, string> = {};
   let inFlight = 0;
   let fatal: unknown;
+  let lastError: unknown;
+  let answered = finished;
 
   const narrate = (slug: string) => {
     inFlight += 1;
     void narrateTree
       .executeWithOptions({ summary: slug }, [{ plan, slug }])
-      .then(({ usage }) => onTree(usage.completionTokens))
+      .then(({ usage }) => {
+        if (usage.calls > 0) answered += 1;
+        onTree(usage.completionTokens);
+      })
       .catch((error) => {
         // One hopeless tree is recorded and left behind; a cancelled run or a refused request is not its fault.
         if (CancellationScope.current().consideredCancelled || isRefusal(error)) fatal ??= error;
+        lastError = error;
         failures[slug] = rootMessage(error);
         onTree(0);
       })
@@ -45,5 +51,7 @@ export async function narratePage(
     await CancellationScope.nonCancellable(() => condition(() => inFlight === 0));
   }
   if (fatal !== undefined) throw fatal;
+  // The service is gone, and the page must not be written without its trees.
+  if (answered === 0 && lastError !== undefined) throw lastError;
   return failures;
 }

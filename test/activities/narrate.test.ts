@@ -126,7 +126,7 @@ describe('judged and narrated trees', () => {
     } finally {
       await other.close();
     }
-    expect(await lab.call('readTreesPage', { plan: plan.linearize, first: 0 })).toEqual({ slugs: [] });
+    expect(await lab.call('readTreesPage', { plan: plan.linearize, first: 0 })).toEqual({ slugs: [], finished: 3 });
   });
 
   it('show at most so many solutions to the judge', async () => {

@@ -119,6 +119,28 @@ describe('the language stage', () => {
     expect(funnel!.valid).toBeGreaterThan(0);
   });
 
+  it('stops when no tree of a page comes through, and can be started again', async () => {
+    await search('outage');
+    const lost = (real: ArtifactStore): ArtifactStore => ({
+      ...real,
+      putJson: (name, value) =>
+        name.includes('/judge-') ? Promise.reject(new CorruptArtifact('the disk is gone')) : real.putJson(name, value),
+    });
+    await pipeline.withWorkers(
+      async (taskQueue) => {
+        const handle = await linearize(taskQueue, 'outage');
+        const cause = rootCause(await handle.result().catch((error: unknown) => error));
+        expect(cause).toMatchObject({ type: 'CorruptArtifact', message: 'the disk is gone' });
+      },
+      { store: lost },
+    );
+    const { funnel } = await pipeline.withWorkers(async (taskQueue) =>
+      (await linearize(taskQueue, 'outage', 'astro/outage/again')).result(),
+    );
+    expect(Object.keys(funnel!.rejected).filter((reason) => reason.startsWith('narration failed'))).toEqual([]);
+    expect(funnel!.valid).toBeGreaterThan(0);
+  });
+
   it('stops when the service refuses the requests themselves', async () => {
     await search('refused');
     const refuses = (real: TextModel): TextModel => ({
