@@ -4,7 +4,8 @@ import { ServiceError } from './errors.ts';
 export type EnvOr = string | { env: string };
 
 /** What to do when nothing answers at an address. */
-export const startHint = 'start it with `astroflow up` or `python -m engine`';
+export const startHint =
+  'start it, or correct the address (`astroflow up` and `python -m engine` start the bundled engine)';
 
 /**
  * The value as it is now. Read at the moment of each call: a resumed run may find its services on new ports.

@@ -24,8 +24,8 @@ export async function checkModels(findings: Findings, { connection, of, model }:
       if (status === 401 || status === 403) {
         return stops(`${root} refuses the key`, `set ${of.path}.apiKey, or the environment variable that it names`);
       }
-      // Anything that answers is there; not every server has a list.
-      if (status === 404 || status === 405) return yes(`${root}, without a list of models`);
+      // Anything that answers is there; not every server has a list, and some fail to make one.
+      if (status !== undefined) return yes(`${root}, without a list of models (${status})`);
       throw error;
     }
   });

@@ -1,6 +1,6 @@
 import type { WrittenText } from '../../core/language/votes.ts';
 import { createRandom, deriveSeed, type Random } from '../../core/seed.ts';
-import type { TextModel, TextRequest } from './text-model.ts';
+import type { TextModel } from './text-model.ts';
 
 /** How the script passes from one step to the next; a step keeps every word of its own but its heading's number. */
 const OPENINGS = ['', 'Now we go on. ', 'Let us look at this next. ', 'From here we see the following. '];
@@ -18,7 +18,8 @@ export function scriptedTextModel(): TextModel {
     async ask(request, signal) {
       signal.throwIfAborted();
       const random = createRandom(deriveSeed('scripted', request.seed, JSON.stringify(request.messages)));
-      const texts = write(request, random).map((text) => cut(text, request.maxTokens));
+      const prompt = request.messages.at(-1)?.content ?? '';
+      const texts = scriptedWriting(prompt, request.n, random).map((text) => cut(text, request.maxTokens));
       const completionTokens = texts.reduce((sum, { text }) => sum + tokensIn(text), 0);
       journal.push({ callId: request.callId, tokens: completionTokens });
       const promptTokens = request.messages.reduce((sum, { content }) => sum + tokensIn(content), 0);
@@ -32,8 +33,8 @@ export function scriptedTextModel(): TextModel {
   };
 }
 
-function write({ messages, n }: TextRequest, random: Random): string[] {
-  const prompt = messages.at(-1)?.content ?? '';
+/** n answers to a prompt of the language stage, whatever a chat template put around it. */
+export function scriptedWriting(prompt: string, n: number, random: Random): string[] {
   const step = section(prompt, 'step');
   const target = section(prompt, 'target');
   const isJudged = section(prompt, 'solution') !== null;
