@@ -1,0 +1,144 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { artifactNames } from '../../src/config/plan.ts';
+import type { RunConfigInput } from '../../src/config/schema.ts';
+import type { SftRow } from '../../src/core/records.ts';
+import { astroPhrases } from '../../src/core/tasks/astro-phrases.ts';
+import { type Summary, summarySchema } from '../../src/report/summary-schema.ts';
+import { tokenizerRenderer } from '../../src/services/renderer/tokenizer.ts';
+import { astroPipeline } from '../../src/workflows/index.ts';
+import { gsm8kWriter } from '../support/gsm8k-writer.ts';
+import { type ServerBehaviour, simpleServer, startModelServer, strictServer } from '../support/model-server.ts';
+import { type Pipeline, startPipeline } from '../support/pipeline.ts';
+import { startTinkerServer } from '../support/tinker-server.ts';
+
+const tokenizer = 'test/fixtures/chat/chatml';
+const renderer = tokenizerRenderer(tokenizer, 'chat');
+const train = gsm8kWriter('data/gsm8k-train.jsonl', 8);
+const test = gsm8kWriter('data/gsm8k-test.jsonl', 8);
+const write: typeof train = (prompt, random) => {
+  const text = train(prompt, random);
+  return text === 'I do not know this problem.' ? test(prompt, random) : text;
+};
+
+type Shipped = RunConfigInput & {
+  policy: { base: string; sampler: object; trainer: object | null };
+  sft: { search: object; direct: object };
+};
+const shipped = (name: string): Shipped =>
+  JSON.parse(readFileSync(new URL(`../../configs/${name}`, import.meta.url), 'utf8'));
+
+/** A shipped configuration on a handful of its problems and with one token per byte, other services aside. */
+function small(config: Shipped): RunConfigInput & Shipped {
+  return {
+    ...config,
+    policy: { ...config.policy, tokenizer },
+    roles: { judge: { votes: 2, accept: 'majority', maxTokens: 400 }, narrator: { maxTokens: 1200 } },
+    search: {
+      ...config.search,
+      problems: { file: 'data/gsm8k-train.jsonl', limit: 5 },
+      maxStepTokens: 1000,
+      maxRolloutTokens: 3000,
+      rounds: 6,
+    },
+    evaluate: {
+      ...config.evaluate,
+      benchmarks: { 'gsm8k-test': { file: 'data/gsm8k-test.jsonl', limit: 4 } },
+      samplesPerProblem: 2,
+      maxTokens: 4000,
+      bootstrapSamples: 100,
+    },
+  };
+}
+
+let pipeline: Pipeline;
+beforeAll(async () => {
+  pipeline = await startPipeline();
+});
+afterAll(() => pipeline?.close());
+
+async function run(name: string, config: RunConfigInput): Promise<{ summary: Summary; rows: SftRow[] }> {
+  await pipeline.withWorkers((taskQueue) =>
+    pipeline.client.workflow.execute(astroPipeline, {
+      workflowId: `astro/${name}`,
+      taskQueue,
+      args: [{ ...config, run: name, salt: name }],
+    }),
+  );
+  const { store } = pipeline;
+  const summary = summarySchema.parse(
+    await store.getJson((await store.find(artifactNames.run(name, 'summary.json')))!),
+  );
+  const rows = await store.getLines<SftRow>((await store.find(`${summary.artifacts.linearize}/search.jsonl`))!);
+  return { summary, rows };
+}
+
+/** What a trained-on text must be, whichever server it came from. */
+function expectTraces(rows: readonly SftRow[], base: string): void {
+  expect(rows.some((row) => row.arm === 'search')).toBe(true);
+  for (const row of rows) {
+    expect(row.roles).toEqual({ policy: base, judge: base, narrator: base });
+    expect(row.prompts).toMatch(/^[0-9a-f]{64}$/);
+    expect(row.text.split(astroPhrases.backtrackMarker)).toHaveLength(row.plannedBacktracks + 1);
+    expect(row.text.match(/\\boxed/g)).toHaveLength(1);
+    expect(row.text).not.toContain('<|im_');
+    expect(renderer.decode(row.completionTokens)).toBe(row.text);
+    expect(row.completionTokens.at(-1)).toBe(renderer.eosToken);
+  }
+}
+
+describe('gsm8k-openai.json', () => {
+  it.each<[string, Partial<ServerBehaviour>, object]>([
+    ['vLLM', {}, {}],
+    ['OpenAI itself, which refuses what it does not know', strictServer, {}],
+    ['a server of text and nothing else', simpleServer, { prompts: 'text' }],
+  ])('gives trees, traces and scores on a server like %s', async (name, behaviour, sampler) => {
+    const config = small(shipped('gsm8k-openai.json'));
+    const { base } = config.policy;
+    const server = await startModelServer({ write, renderer, behaviour: { ...behaviour, models: [base] } });
+    try {
+      const address = { kind: 'openai' as const, baseUrl: server.baseUrl, apiKey: 'key', ...sampler };
+      const slug = name.split(/\W/, 1)[0]!.toLowerCase();
+      const { summary, rows } = await run(slug, { ...config, policy: { ...config.policy, sampler: address } });
+      expectTraces(rows, base);
+      expect(summary.funnel).toMatchObject({ problems: 5, trees: 5, language: { unreadVotes: 0 } });
+      expect(summary.funnel.language?.narrated).toBeGreaterThan(0);
+      expect(summary.scores).toMatchObject([{ checkpoint: 'base', problems: 4, unanswered: 0, truncated: 0 }]);
+      expect(summary.scores[0]!.passAt1.value).toBeGreaterThan(0);
+      expect(summary.comparisons).toEqual([]);
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+describe('gsm8k-tinker.json', () => {
+  it('goes through the whole pipeline on a Tinker server', async () => {
+    const config = small(shipped('gsm8k-tinker.json'));
+    const { base } = config.policy;
+    const server = await startTinkerServer({ base, renderer, write });
+    try {
+      const at = { kind: 'tinker' as const, baseUrl: server.baseUrl, apiKey: 'key' };
+      const rl = { iterations: 2, promptsPerIteration: 2, groupSize: 4, maxTokens: 4000 };
+      const { summary, rows } = await run('tinker', {
+        ...config,
+        policy: { ...config.policy, sampler: at, trainer: { ...at, loraRank: 32 } },
+        sft: {
+          stepsPerChunk: 2,
+          search: { ...config.sft.search, steps: 3, batchSize: 4, warmupSteps: 1 },
+          direct: { ...config.sft.direct, steps: 2, batchSize: 4, warmupSteps: 1 },
+        },
+        rl: { difficulty: { low: 0, high: 1 }, search: rl, direct: rl },
+      });
+      expectTraces(rows, base);
+      expect(summary.scores.map(({ checkpoint }) => checkpoint).sort()).toEqual(
+        ['base', 'direct-rl', 'direct-sft', 'search-rl', 'search-sft'].sort(),
+      );
+      expect(summary.rl.search).toHaveLength(2);
+      // Nothing the run made stays loaded on the service.
+      expect([...server.steps.keys()]).toEqual([]);
+    } finally {
+      await server.close();
+    }
+  });
+});
