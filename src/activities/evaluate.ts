@@ -76,7 +76,7 @@ export function createEvaluateActivities(deps: ActivityDeps) {
         );
         const records = problems.flatMap((problem, position) =>
           (sampled.completions[position] ?? []).map((completion, sample): AnswerRecord => {
-            const verdict = task.verify(problem, completion.text);
+            const verdict = task.verify(problem, completion.text, 'score');
             return {
               schema: 'astroflow.answer/1',
               problemId: problem.id,

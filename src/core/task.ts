@@ -68,7 +68,7 @@ export interface Task<P extends Problem = Problem> {
   splitSteps(problem: P, text: string): string[];
   isTerminal(problem: P, steps: readonly string[]): boolean;
   /** Grades a whole text: the answer it ends in against the problem. Never throws, never evaluates code. */
-  verify(problem: P, text: string): Verdict;
+  verify(problem: P, text: string, use?: VerdictUse): Verdict;
   /** Answers in one class count as the same answer (maj@k, "no wrong answer twice"). */
   answerClass(problem: P, answer: string): string;
   /**
@@ -85,6 +85,12 @@ export interface Task<P extends Problem = Problem> {
    */
   script(text: string, random: Random, retries: number): string | null;
 }
+
+/**
+ * What a verdict is for. A `reward` shapes a model and a tree, so what could be gamed pays nothing; a `score` may be as
+ * lenient as the field is (a ten-digit decimal for an irrational answer). Tasks with exact answers know no difference.
+ */
+export type VerdictUse = 'reward' | 'score';
 
 /** A task as a configuration names it. `options` validates its section, `name` included, and writes defaults out. */
 export interface TaskDefinition<Options extends TaskOptions = TaskOptions> {

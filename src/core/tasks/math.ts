@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { sha256Hex } from '../key.ts';
 import type { Verdict } from '../problem.ts';
-import type { Task, TaskDefinition, TaskOptions } from '../task.ts';
+import type { Task, TaskDefinition, TaskOptions, VerdictUse } from '../task.ts';
 import { answerClass, checkAnswer, extractAnswer, isCheckable } from '../verify/index.ts';
 import { astroPhrases } from './astro-phrases.ts';
 import { type MathFormat, type MathProblem, mathFormats, normalizeProblem, readMathRow } from './math-rows.ts';
@@ -58,17 +58,27 @@ export function createMath({ format, prompt }: MathOptions): Task<MathProblem> {
   };
 }
 
-/** Strict, because this is also the reward: what the checker cannot decide stays unknown. */
-function verify({ data }: MathProblem, text: string): Verdict {
+/**
+ * What the checker cannot decide stays unknown. A score also takes an answer whose parts stand in boxes of their own,
+ * side by side.
+ */
+function verify({ data }: MathProblem, text: string, use: VerdictUse = 'reward'): Verdict {
   const found = extractAnswer(text);
   if (found === null) return { correct: false, reason: 'no answer' };
-  const { equal, reason } = checkAnswer(data.answer, found.answer, { strict: true });
-  return { correct: equal, answer: found.answer, reason };
+  const verdict = (answer: string): Verdict => {
+    const { equal, reason } = checkAnswer(data.answer, answer, { strict: use === 'reward' });
+    return { correct: equal, answer, reason };
+  };
+  const last = verdict(found.answer);
+  const all = use === 'score' ? extractAnswer(text, { joinBoxes: true })?.answer : undefined;
+  if (last.correct === true || all === undefined || all === found.answer) return last;
+  const joined = verdict(all);
+  return joined.correct === true ? joined : last;
 }
 
-/** All right answers are one class, however they are written; no wrong one can fall into it. */
+/** All right answers are one class, however they are written, by the lenient verdict: nearly right is no wrong attempt. */
 function classOf({ data }: MathProblem, answer: string): string {
-  const isRight = checkAnswer(data.answer, answer, { strict: true }).equal === true;
+  const isRight = checkAnswer(data.answer, answer).equal === true;
   return isRight ? `right ${answerClass(data.answer)}` : answerClass(answer);
 }
 

@@ -88,6 +88,19 @@ describe('verifying', () => {
     expect(math.verify(sum, '\\boxed{}').correct).toBe(false);
   });
 
+  it('scores as the field does what it does not reward', () => {
+    const golds = (answer: string) => math.parseRow({ problem: 'What is it?', answer });
+    const verdicts = (gold: string, text: string) =>
+      (['reward', 'score'] as const).map((use) => math.verify(golds(gold), text, use).correct);
+    expect(verdicts('\\sqrt{2}', '\\boxed{1.4142135624}')).toEqual([expect.not.toSatisfy((v) => v === true), true]);
+    expect(verdicts('1, 2', 'either \\boxed{1} or \\boxed{2}')).toEqual([false, true]);
+    expect(verdicts('42', 'not \\boxed{18} but \\boxed{42}')).toEqual([true, true]);
+    expect(verdicts('42', 'not \\boxed{42} but \\boxed{18}')).toEqual([false, false]);
+    // Whatever scores is in the class of the right answer, and so never a wrong attempt of a trace.
+    const root = golds('\\sqrt{2}');
+    expect(math.answerClass(root, '1.4142135624')).toBe(math.answerClass(root, '2^{1/2}'));
+  });
+
   const latex = fc.constantFrom(
     '\\frac',
     '\\sqrt',
