@@ -17,17 +17,10 @@ export interface Context {
   budget: Budget;
   /** Widest distance, in bits, of two numbers that were added: what a lower precision would have lost. */
   gap: number;
+  /** Bits of the largest angle: so many of them are lost to whole turns. */
+  angle: number;
   /** Where a value came out as possibly 0: the power of two that it could have had. The smallest of them. */
   scale: number;
-  /** π and ln 2 at the widest precision needed so far. */
-  pi: Fixed | null;
-  ln2: Fixed | null;
-}
-
-/** value · 2^-width */
-export interface Fixed {
-  value: bigint;
-  width: number;
 }
 
 /** Powers of two beyond this are towers, not answers. */
@@ -36,7 +29,7 @@ const MAX_EXPONENT = 2 ** 45;
 const SLACK = 32;
 
 export function newContext(precision: number, budget: Budget): Context {
-  return { precision, budget, gap: 0, scale: Number.POSITIVE_INFINITY, pi: null, ln2: null };
+  return { precision, budget, gap: 0, angle: 0, scale: Number.POSITIVE_INFINITY };
 }
 
 export const ZERO: Ball = { m: 0n, e: 0, r: 0n };

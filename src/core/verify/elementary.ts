@@ -4,7 +4,6 @@ import {
   type Ball,
   type Context,
   divide,
-  type Fixed,
   isZero,
   magnitude,
   multiply,
@@ -17,7 +16,7 @@ import {
   ZERO,
 } from './ball.ts';
 import { bitLength, integerRoot } from './fraction.ts';
-import { LimitError, MAX_PRECISION, spend, UndefinedError } from './limits.ts';
+import { type Fixed, LimitError, MAX_PRECISION, spend, UndefinedError } from './limits.ts';
 
 /** Bits beyond the working precision, for the errors of a few hundred additions. */
 const GUARD = 40;
@@ -100,9 +99,9 @@ export function sineAndCosine(context: Context, a: Ball): { sine: Ball; cosine: 
   const turnError = (turns < 0n ? -turns : turns) * 4n;
   const error = radius + turnError + (1n << 16n);
   const balls = [sine, cosine, -sine, -cosine].map((m) => rounded(context, m, -width, error));
-  // sin π comes out of no addition, and a large angle needs as many more bits.
+  // sin π comes out of no addition.
   if (balls.some(touchesZero)) context.scale = Math.min(context.scale, 0);
-  context.gap = Math.max(context.gap, top);
+  context.angle = Math.max(context.angle, top);
   const quadrant = Number(((turns % 4n) + 4n) % 4n);
   const pick = (index: number): Ball => balls[index % 4] as Ball;
   return { sine: pick(quadrant), cosine: pick(quadrant + 1) };
@@ -164,8 +163,8 @@ function exponentialSeries(context: Context, x: bigint, width: number): bigint {
   let term = 1n << BigInt(width);
   for (let k = 1n; term !== 0n && term !== -1n; k += 1n) {
     sum += term;
-    term = (term * x) / (k << BigInt(width));
-    spend(context.budget, 3 + ((width ** 2) >> 16));
+    term = ((term * x) >> BigInt(width)) / k;
+    spend(context.budget, 3 + ((width ** 2) >> 19));
   }
   return sum;
 }
@@ -176,8 +175,8 @@ function alternatingSeries(context: Context, first: bigint, square: bigint, star
   let term = first;
   for (let k = start; term !== 0n; k += 2) {
     sum += term;
-    term = -((term * square) / (BigInt((k + 1) * (k + 2)) << BigInt(width)));
-    spend(context.budget, 3 + ((width ** 2) >> 16));
+    term = -((term * square) >> BigInt(width)) / BigInt((k + 1) * (k + 2));
+    spend(context.budget, 3 + ((width ** 2) >> 19));
   }
   return sum;
 }
@@ -190,19 +189,19 @@ function roundedQuotient(a: bigint, b: bigint): bigint {
 
 /** π · 2^width, a few units off at most. Machin: π = 16 arctan 1/5 - 4 arctan 1/239. */
 function piFixed(context: Context, width: number): bigint {
-  context.pi = widened(
+  context.budget.pi = widened(
     context,
-    context.pi,
+    context.budget.pi,
     width,
     (w) => 16n * inverseSeries(context, 5n, w, -1n) - 4n * inverseSeries(context, 239n, w, -1n),
   );
-  return context.pi.value >> BigInt(context.pi.width - width);
+  return context.budget.pi.value >> BigInt(context.budget.pi.width - width);
 }
 
 /** ln 2 · 2^width. ln 2 = 2 artanh 1/3 */
 function logarithmOfTwo(context: Context, width: number): bigint {
-  context.ln2 = widened(context, context.ln2, width, (w) => 2n * inverseSeries(context, 3n, w, 1n));
-  return context.ln2.value >> BigInt(context.ln2.width - width);
+  context.budget.ln2 = widened(context, context.budget.ln2, width, (w) => 2n * inverseSeries(context, 3n, w, 1n));
+  return context.budget.ln2.value >> BigInt(context.budget.ln2.width - width);
 }
 
 function widened(context: Context, known: Fixed | null, width: number, compute: (width: number) => bigint): Fixed {

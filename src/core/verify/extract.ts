@@ -6,8 +6,10 @@ export interface Extracted {
 
 interface Box {
   start: number;
+  /** The content is text[from, to). */
+  from: number;
+  to: number;
   end: number;
-  content: string;
   /** The last paragraph, line or formula began here. */
   line: number;
 }
@@ -28,13 +30,14 @@ export function extractAnswer(text: string, options: { joinBoxes?: boolean } = {
   const boxes = completeBoxes(text);
   const last = boxes.at(-1);
   if (last === undefined) return markedAnswer(text);
-  if (options.joinBoxes !== true) return { answer: last.content, from: 'boxed' };
-  const answers = [last.content];
+  const content = (box: Box): string => text.slice(box.from, box.to).trim();
+  if (options.joinBoxes !== true) return { answer: content(last), from: 'boxed' };
+  const answers = [content(last)];
   for (let index = boxes.length - 2; index >= 0; index--) {
     const [box, next] = [boxes[index] as Box, boxes[index + 1] as Box];
     const gap = text.slice(box.end, Math.min(next.start, box.end + MAX_GAP + 1));
     if (next.start - box.end > MAX_GAP || /[.!?]\s|\n\s*\n/.test(gap)) break;
-    if (!answers.includes(box.content)) answers.unshift(box.content);
+    if (!answers.includes(content(box))) answers.unshift(content(box));
   }
   return { answer: answers.join(', '), from: 'boxed' };
 }
@@ -50,7 +53,7 @@ function completeBoxes(text: string): Box[] {
     else if (character === '{') open.push(null);
     else if (character === '}') {
       const opener = open.pop();
-      if (opener !== undefined && opener !== null) complete(opener, i + 1, text.slice(opener.from, i));
+      if (opener !== undefined && opener !== null) complete({ ...opener, to: i, end: i + 1 });
     } else if (character === '\\') {
       const command = boxCommand(text, i);
       if (command === null) {
@@ -61,7 +64,8 @@ function completeBoxes(text: string): Box[] {
         i = command;
       } else {
         const bare = bareAnswer(text, command);
-        if (bare !== null) complete({ start: i, line }, command + bare.length, bare);
+        const to = command + (bare?.length ?? 0);
+        if (bare !== null) complete({ start: i, from: command, to, end: to, line });
         i = command - 1;
       }
     }
@@ -73,13 +77,20 @@ function completeBoxes(text: string): Box[] {
     return around === null || box.line > around;
   });
 
-  function complete(opener: { start: number; line: number }, end: number, content: string): void {
+  function complete(box: Box): void {
     // Boxes inside this one are not answers of their own.
-    while ((boxes.at(-1)?.start ?? -1) > opener.start) boxes.pop();
-    const answer = content.trim();
-    if (answer.replace(/[~\s]|\\[,;:! ]|\$/g, '') !== '')
-      boxes.push({ start: opener.start, end, content: answer, line: opener.line });
+    while ((boxes.at(-1)?.start ?? -1) > box.start) boxes.pop();
+    if (!isBlank(text, box.from, box.to)) boxes.push(box);
   }
+}
+
+/** Nothing but spaces, `~` and `$`. Ends at the first other character: nested boxes must not be read again and again. */
+function isBlank(text: string, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) {
+    if (text[i] === '\\' && ',;:! '.includes(text[i + 1] ?? '?')) i += 1;
+    else if (!' ~$\n\t\r'.includes(text[i] as string)) return false;
+  }
+  return true;
 }
 
 /** The largest of some rising positions below a bound. */

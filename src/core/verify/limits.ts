@@ -39,10 +39,19 @@ export class UndefinedError {
 export interface Budget {
   left: number;
   tooLarge: WeakSet<object>;
+  /** π and ln 2 at the widest precision needed so far. */
+  pi: Fixed | null;
+  ln2: Fixed | null;
+}
+
+/** value · 2^-width */
+export interface Fixed {
+  value: bigint;
+  width: number;
 }
 
 export function newBudget(): Budget {
-  return { left: OPERATIONS, tooLarge: new WeakSet() };
+  return { left: OPERATIONS, tooLarge: new WeakSet(), pi: null, ln2: null };
 }
 
 /** @throws LimitError when nothing is left. */

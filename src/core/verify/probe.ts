@@ -62,9 +62,11 @@ function compareAt(first: Expression, second: Expression, meaning: Meaning, budg
   const quick = compareApproximately(first, second, meaning, newContext(QUICK, budget));
   if (quick.finding !== 'unknown' && (quick.finding !== 'equal' || !confirm)) return quick.finding;
   const literals = Math.max(literalBits(first, bitLength), literalBits(second, bitLength));
-  const precision = THOROUGH + 2 * literals + 2 * Math.min(quick.gap, MAX_PRECISION);
-  if (precision > MAX_PRECISION) return 'unknown';
-  return compareApproximately(first, second, meaning, newContext(Math.ceil(precision / 64) * 64, budget)).finding;
+  // 1 + ε and its expansions differ by small powers of ε: three times the bits that ε itself needs.
+  const needed = THOROUGH + 2 * literals + quick.gap + quick.angle;
+  const precision = Math.min(MAX_PRECISION, Math.ceil((needed + 2 * quick.gap) / 64) * 64);
+  const { finding } = compareApproximately(first, second, meaning, newContext(precision, budget));
+  return finding === 'equal' && needed > MAX_PRECISION ? 'unknown' : finding;
 }
 
 function exactly(expression: Expression, assignment: Assignment, budget: Budget): Gaussian | null | 'undefined' {
@@ -81,14 +83,14 @@ function compareApproximately(
   second: Expression,
   meaning: Meaning,
   context: Context,
-): { finding: Finding; gap: number } {
+): { finding: Finding; gap: number; angle: number } {
   const a = approximately(first, meaning, context);
   const b = approximately(second, meaning, context);
-  const { gap } = context;
-  if (a === 'undefined') return { finding: 'first undefined', gap };
-  if (b === 'undefined') return { finding: 'second undefined', gap };
-  if (a === null || b === null) return { finding: 'unknown', gap };
-  return { finding: compareValues(a, b, context), gap };
+  const { gap, angle } = context;
+  if (a === 'undefined') return { finding: 'first undefined', gap, angle };
+  if (b === 'undefined') return { finding: 'second undefined', gap, angle };
+  if (a === null || b === null) return { finding: 'unknown', gap, angle };
+  return { finding: compareValues(a, b, context), gap, angle };
 }
 
 /** Balls that do not touch differ. Balls that touch are equal if they are small against the numbers involved. */
