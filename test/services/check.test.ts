@@ -58,7 +58,7 @@ describe('a check of a sampler like vLLM', () => {
       'token ids': 'yes: as sampled',
       'log-probabilities': 'yes: of every sampled token',
       'n samples a request': 'yes: 2 of 2',
-      'lists of prompts': 'yes: 2 of 2',
+      'lists of prompts': 'yes: served with the same noise, so each prompt becomes a request of its own',
       'stop strings': 'yes: kept at the end of the text',
       'end of an answer': 'yes: with "<|eot_id|>"',
       usage: expect.stringMatching(/^yes: \d+ \+ \d+ tokens$/),
@@ -75,7 +75,7 @@ describe('a check of a simpler sampler', () => {
     ['no n', { n: 'ignored' }, { 'n samples a request': 'degrades: 1 of 2' }],
     ['n refused', { n: 'refused' }, { 'n samples a request': 'degrades: 1 of 2' }],
     ['no lists', { lists: 'refused' }, { 'lists of prompts': 'degrades: refused' }],
-    ['the first of a list', { lists: 'first' }, { 'lists of prompts': 'degrades: 1 of 2' }],
+    ['the first of a list', { isVllm: false, lists: 'first' }, { 'lists of prompts': 'degrades: 1 of 2' }],
     ['no log-probabilities', { logprobs: 'ignored' }, { 'log-probabilities': 'degrades: none' }],
     ['log-probabilities refused', { logprobs: 'refused' }, { 'log-probabilities': 'degrades: none' }],
     [

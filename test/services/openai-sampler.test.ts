@@ -3,6 +3,7 @@ import { createRenderer, tokenizerRenderer } from '../../src/services/renderer/t
 import { openaiSampler } from '../../src/services/sampler/openai.ts';
 import type { SampleRequest } from '../../src/services/sampler/sampler.ts';
 import {
+  engineServer,
   type Fault,
   folderTokenizer,
   type ModelServer,
@@ -70,15 +71,36 @@ function expectSteps({ completions }: { completions: { text: string; tokens: num
   expect(new Set(completions.flat().map(({ text }) => text)).size).toBe(6);
 }
 
-describe('an OpenAI sampler and a server like vLLM', () => {
+describe('an OpenAI sampler and the bundled engine', () => {
   it('need one request', async () => {
-    const { sample, sent, warnings } = await setup();
+    const { sample, sent, warnings } = await setup(engineServer);
     const result = await sample();
     expectSteps(result);
     expect(sent()).toHaveLength(1);
     expect(result.calls).toBe(1);
     expect(result.completions[0]?.[0]?.logprobs).toHaveLength(result.completions[0]?.[0]?.tokens.length ?? 0);
     expect(warnings).toEqual([]);
+  });
+});
+
+describe('an OpenAI sampler and vLLM', () => {
+  it('give each prompt noise of its own, by a request of its own', async () => {
+    const { sample, sent } = await setup();
+    const twice = { prompts: [prompts[0], prompts[0]] as SampleRequest['prompts'], n: 3 };
+    const { completions, calls } = await sample(twice);
+    expect(new Set(completions.flat().map(({ text }) => text)).size).toBe(6);
+    // The first list was in vain.
+    expect(calls).toBe(3);
+    expect((await sample(twice)).completions).toEqual(completions);
+    expect(sent()).toHaveLength(5);
+    expectSteps(await sample());
+  });
+
+  it('need one request for one prompt', async () => {
+    const { sample, sent } = await setup();
+    const { completions } = await sample({ prompts: prompts.slice(0, 1), n: 8 });
+    expect(completions[0]).toHaveLength(8);
+    expect(sent()).toHaveLength(1);
   });
 });
 
@@ -104,7 +126,7 @@ describe('an OpenAI sampler and a simpler server', () => {
   ];
 
   it.each(lesser)('get the same steps where it %s', async (_what, behaviour, calls) => {
-    const { sample, sent } = await setup(behaviour);
+    const { sample, sent } = await setup({ ...engineServer, ...behaviour });
     const first = await sample();
     expectSteps(first);
     expect(first.calls).toBe(calls);
@@ -133,7 +155,7 @@ describe('an OpenAI sampler and a simpler server', () => {
 
   it('do not lose sight of which answer is whose where n is the number of prompts', async () => {
     for (const behaviour of [{ n: 'ignored' }, { n: 'ignored', usage: false }, { lists: 'first' }] as const) {
-      const { sample } = await setup(behaviour);
+      const { sample } = await setup({ ...engineServer, ...behaviour });
       const { completions } = await sample({ n: 3 });
       for (const [at, list] of completions.entries()) {
         expect(list.map(({ text }) => text.includes(`of 2${at + 1}.`))).toEqual([true, true, true]);
@@ -195,7 +217,7 @@ describe('an OpenAI sampler and a simpler server', () => {
   });
 
   it('do not take a refusal of every prompt for one of lists', async () => {
-    const { sample } = await setup();
+    const { sample } = await setup(engineServer);
     server.fail(...Array<Fault>(40).fill({ status: 400, message: 'the prompt is too long' }));
     await expect(sample()).rejects.toMatchObject({ kind: 'fatal' });
     server.fail();

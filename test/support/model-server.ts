@@ -7,7 +7,7 @@ import { createRandom, deriveSeed, type Random } from '../../src/core/seed.ts';
 import { readModelFolder, tokenText } from '../../src/services/renderer/model-folder.ts';
 import type { Renderer } from '../../src/services/renderer/renderer.ts';
 
-/** What a server can and does. The defaults are vLLM's; `simpleServer` and `strictServer` are others that exist. */
+/** What a server can and does. The defaults are vLLM's; `engineServer`, `simpleServer`, `strictServer` are other kinds. */
 export interface ServerBehaviour {
   /** Names that `/v1/models` lists and requests may ask for. */
   models: string[];
@@ -21,6 +21,11 @@ export interface ServerBehaviour {
   tokenPrompts: boolean;
   /** Several prompts in a request: served, refused with a 400, or only the first one answered. */
   lists: 'served' | 'refused' | 'first';
+  /**
+   * Names itself as vLLM does, whose prompts of one list all start from the request's seed: equal ones get equal
+   * answers. Otherwise a prompt's place in its list is part of its noise, as with the bundled engine.
+   */
+  isVllm: boolean;
   /** Several samples of a prompt: served, ignored (one choice), or refused with a 400. */
   n: 'served' | 'ignored' | 'refused';
   /** Log-probabilities where asked; `above-zero`: only for `logprobs` of at least 1. */
@@ -50,6 +55,7 @@ const vllm: ServerBehaviour = {
   tokenize: true,
   tokenPrompts: true,
   lists: 'served',
+  isVllm: true,
   n: 'served',
   logprobs: 'served',
   tokenIds: true,
@@ -67,6 +73,7 @@ export const simpleServer: Partial<ServerBehaviour> = {
   tokenize: false,
   tokenPrompts: false,
   lists: 'refused',
+  isVllm: false,
   n: 'ignored',
   logprobs: 'ignored',
   tokenIds: false,
@@ -75,12 +82,16 @@ export const simpleServer: Partial<ServerBehaviour> = {
   usage: false,
 };
 
+/** All that vLLM does, with noise of its own for each prompt of a list: one request is enough. */
+export const engineServer: Partial<ServerBehaviour> = { isVllm: false, tokenize: false };
+
 /** OpenAI's own completions: all that they document, and a 400 for every other field. */
 export const strictServer: Partial<ServerBehaviour> = {
   tokenize: false,
   tokenIds: false,
   stops: 'removed',
   stopReason: false,
+  isVllm: false,
   strict: true,
 };
 
@@ -205,6 +216,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
       id: `made-${requests.length}`,
       object,
       model: body.model,
+      ...(does.isVllm ? { system_fingerprint: 'vllm-0.0-test' } : {}),
       choices: choices.map(({ completionTokens: _count, ...choice }, index) => ({ index, ...choice })),
       ...(does.usage
         ? {
@@ -256,7 +268,8 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
 
   function sample(body: Record<string, unknown>, prompt: string, promptIndex: number, index: number) {
     const draw = body.temperature === 0 ? 'greedy' : index;
-    const seed = deriveSeed(String(body.model), prompt, Number(body.seed ?? 0), promptIndex, draw);
+    const place = does.isVllm ? 0 : promptIndex;
+    const seed = deriveSeed(String(body.model), prompt, Number(body.seed ?? 0), place, draw);
     const whole = [...renderer.encode(write(prompt, createRandom(seed))), renderer.eosToken];
     const limit = Number(body.max_completion_tokens ?? body.max_tokens ?? 16);
     let tokens = whole.slice(0, limit);

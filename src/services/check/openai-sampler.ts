@@ -3,6 +3,7 @@ import { connectOpenAi } from '../openai/client.ts';
 import { toServiceError } from '../openai/errors.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import type { OpenAiSamplerConfig } from '../sampler/openai.ts';
+import { sharesNoise } from '../sampler/openai-calls.ts';
 import { afterRefusal, type Dialect, fluent } from '../sampler/openai-dialect.ts';
 import { type Choice, logprobsOf, type PromptForm, toBody, toRaw, type WireAnswer } from '../sampler/openai-wire.ts';
 import type { Prompt, SampleRequest } from '../sampler/sampler.ts';
@@ -59,6 +60,7 @@ async function tryOut(findings: Findings, check: Trial): Promise<void> {
       return stops('token ids refused', 'the server takes only text: set "policy.sampler.prompts": "text"');
     }
     const text = answer.choices?.[0]?.text;
+    if (text === '') return yes('an empty text');
     if (typeof text === 'string') return yes(`"${shorten(text)}"`);
     return stops('no text', 'the server answers /v1/completions with something else than completions');
   });
@@ -83,7 +85,9 @@ async function tryOut(findings: Findings, check: Trial): Promise<void> {
   });
   await findings.probe('lists of prompts', async (signal) => {
     try {
-      const { choices } = await ask({ maxTokens: 8 }, [first, second], signal);
+      const listed = await ask({ maxTokens: 8 }, [first, second], signal);
+      const { choices } = listed;
+      if (sharesNoise(listed)) return yes('served with the same noise, so each prompt becomes a request of its own');
       if (choices.length === 2) return yes('2 of 2');
       return degrades(`${choices.length} of 2`, 'each prompt becomes a request of its own');
     } catch (error) {

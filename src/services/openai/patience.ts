@@ -6,7 +6,7 @@ export type Sleep = (ms: number, signal: AbortSignal) => Promise<unknown>;
 export const realSleep: Sleep = (ms, signal) => delay(ms, undefined, { signal });
 
 /** Requests of one call at a time, where a server needs several. */
-export const PARALLEL = 8;
+export const PARALLEL = 16;
 const RETRIES = 3;
 const MAX_WAIT_MS = 30_000;
 

@@ -101,8 +101,17 @@ async function fill(ask: Ask, calls: Calls): Promise<Collected> {
   };
 }
 
-/** The server did something else than answer each prompt of a list. */
+/** The server did something else than answer each prompt of a list with noise of its own. */
 class NoLists extends Error {}
+
+/**
+ * vLLM and llama.cpp start every prompt of a list from the request's seed: equal prompts get equal answers, and all
+ * answers begin alike, which is worth less to a search and makes scores look more certain than they are. Each prompt
+ * then needs a request, and a seed, of its own.
+ */
+export function sharesNoise({ system_fingerprint: fingerprint, choices }: WireAnswer): boolean {
+  return /^(vllm|b\d+-)/i.test(fingerprint ?? '') || (choices ?? []).some((choice) => 'prompt_logprobs' in choice);
+}
 
 /** Choices by prompt, equally many of each: as many as asked, or fewer where the server does not do `n`. */
 function divide(answer: WireAnswer, prompts: readonly Prompt[], n: number, calls: Calls): Choice[][] {
@@ -112,6 +121,7 @@ function divide(answer: WireAnswer, prompts: readonly Prompt[], n: number, calls
   // Prompt-major: index = prompt x n + sample.
   const ordered = [...answer.choices].sort((a, b) => (a.index ?? 0) - (b.index ?? 0));
   const by = (size: number) => prompts.map((_, prompt) => ordered.slice(prompt * size, (prompt + 1) * size));
+  if (prompts.length > 1 && sharesNoise(answer)) throw new NoLists();
   if (found >= prompts.length * n) return by(n);
   if (prompts.length === 1) {
     if (found === 1) calls.learn({ ...calls.dialect(), many: false });

@@ -18,6 +18,17 @@ export interface Dialect {
 
 export const fluent: Dialect = { lists: true, many: true, logprobs: 0, refused: [] };
 
+/** What two requests taught that were under way at the same time. */
+export function both(a: Dialect, b: Dialect): Dialect {
+  const logprobs = a.logprobs === null || b.logprobs === null ? null : a.logprobs || b.logprobs;
+  return {
+    lists: a.lists && b.lists,
+    many: a.many && b.many,
+    logprobs,
+    refused: [...new Set([...a.refused, ...b.refused])],
+  };
+}
+
 /** Fields a request can do without: two of vLLM's own, and three that not every server takes. */
 const optional = ['return_token_ids', 'include_stop_str_in_output', 'seed', 'top_p'] as const;
 

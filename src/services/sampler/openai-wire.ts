@@ -25,6 +25,8 @@ export interface Choice {
 
 export interface WireAnswer {
   choices: Choice[];
+  /** vLLM and llama.cpp name themselves and their version here. */
+  system_fingerprint?: string | null;
   usage?: { prompt_tokens?: number | null; completion_tokens?: number | null } | null;
 }
 

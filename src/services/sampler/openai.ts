@@ -6,7 +6,7 @@ import { PARALLEL, patiently, realSleep, type Sleep } from '../openai/patience.t
 import type { Renderer } from '../renderer/renderer.ts';
 import { cutAtStop } from './cut-at-stop.ts';
 import { type Ask, type Calls, collect } from './openai-calls.ts';
-import { afterRefusal, type Dialect, fluent } from './openai-dialect.ts';
+import { afterRefusal, both, type Dialect, fluent } from './openai-dialect.ts';
 import { type Choice, logprobsOf, type PromptForm, toBody, toRaw, type WireAnswer } from './openai-wire.ts';
 import type { SampleRequest, SampleResult, Sampler } from './sampler.ts';
 
@@ -82,7 +82,7 @@ export function openaiSampler(
         try {
           const answer = await post({ ...ask, callId }, dialect);
           if (!lacksLogprobs(answer.choices ?? [], request, dialect)) return answer;
-          known.dialect = { ...known.dialect, logprobs: dialect.logprobs === 0 ? 1 : null };
+          known.dialect = both(known.dialect, { ...dialect, logprobs: dialect.logprobs === 0 ? 1 : null });
           if (known.dialect.logprobs === null) return answer;
           callId = `${ask.callId}/logprobs`;
         } catch (error) {
@@ -91,7 +91,7 @@ export function openaiSampler(
           for (const field of learned.refused.filter((field) => !dialect.refused.includes(field))) {
             sayOnce(`refuses the field ${field}: it is left out`);
           }
-          known.dialect = learned;
+          known.dialect = both(known.dialect, learned);
         }
       }
     }

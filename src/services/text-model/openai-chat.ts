@@ -5,7 +5,7 @@ import { callHeaders, connectOpenAi, type OpenAiConfig, readJournal } from '../o
 import { toServiceError } from '../openai/errors.ts';
 import { stopReasonOf } from '../openai/finish-reason.ts';
 import { PARALLEL, patiently, realSleep, type Sleep } from '../openai/patience.ts';
-import { afterRefusal, type Dialect, fluent } from '../sampler/openai-dialect.ts';
+import { afterRefusal, both, type Dialect, fluent } from '../sampler/openai-dialect.ts';
 import type { TextAnswer, TextModel, TextRequest } from './text-model.ts';
 
 export interface OpenAiChatConfig extends OpenAiConfig {
@@ -46,7 +46,7 @@ export function openaiChatModel(config: OpenAiChatConfig, env: NodeJS.ProcessEnv
         const error = toServiceError(caught, root, of, signal);
         const learned = afterRefusal(used, error, body) ?? otherLimit(used, error);
         if (learned === null) throw error;
-        dialect = learned;
+        dialect = both(dialect, learned);
       }
     }
   }
