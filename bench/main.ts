@@ -9,6 +9,7 @@ import { measureOrchestration } from './orchestration.ts';
 import { measureReplay } from './replay.ts';
 import { type BenchReport, figures, layOut } from './report.ts';
 import { measureSearch } from './search.ts';
+import { measureVerify } from './verify.ts';
 
 /** Sizes of a run for the record, and of one that only shows that everything works. */
 const sizes = {
@@ -16,7 +17,7 @@ const sizes = {
   quick: { rounds: 1, sequences: 64, tokensPerSequence: 24, searched: 6, scripted: 8 },
 };
 
-const parts = ['decode', 'search', 'orchestration', 'replay'] as const;
+const parts = ['verify', 'decode', 'search', 'orchestration', 'replay'] as const;
 type Part = (typeof parts)[number];
 
 const usage = `npm run bench -- [options]
@@ -63,12 +64,16 @@ async function main(): Promise<void> {
     versions: await versions(),
   };
   try {
+    if (wanted.has('verify')) {
+      say('verify: the labelled cases of the answer checker');
+      report.verify = measureVerify(rounds);
+    }
     if (wanted.has('decode')) {
       say(`decode: ${size.sequences} sequences, the engine and transformers.generate in turn`);
       const { sequences, tokensPerSequence } = size;
       report.decode = await measureDecode({ folder, model, threads, sequences, tokensPerSequence, rounds });
     }
-    if (wanted.size > (wanted.has('decode') ? 1 : 0)) await onBed();
+    if (['search', 'orchestration', 'replay'].some((part) => wanted.has(part as Part))) await onBed();
   } catch (error) {
     console.error(`Logs are in ${folder}`);
     throw error;

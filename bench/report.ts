@@ -13,6 +13,7 @@ export interface BenchReport {
   search?: SearchResult;
   orchestration?: OrchestrationResult;
   replay?: ReplayResult;
+  verify?: VerifyResult;
 }
 
 export interface Machine {
@@ -71,6 +72,13 @@ export interface ReplayResult {
   byWorkflow: Record<string, Rate>;
 }
 
+export interface VerifyResult {
+  /** Answers compared, one after the other. */
+  checks: Rate;
+  /** Milliseconds of one comparison. */
+  ms: { mean: number; p50: number; p99: number; max: number };
+}
+
 export const perSecond = ({ count, seconds }: Rate): number => count / seconds;
 
 export const ratioOf = (a: Rate, b: Rate): number => perSecond(a) / perSecond(b);
@@ -93,7 +101,7 @@ const medianRate = <R>(rounds: readonly R[], pick: (round: R) => Rate): string =
 
 /** The figures as a table: name, value, unit. */
 export function figures(report: BenchReport): Table {
-  const { decode, search, orchestration, replay } = report;
+  const { decode, search, orchestration, replay, verify } = report;
   const rows: Table = [['figure', 'value', 'unit']];
   if (decode) {
     rows.push(
@@ -132,6 +140,10 @@ export function figures(report: BenchReport): Table {
     rows.push(['replay', integer(perSecond(replay.all)), 'events/s']);
     for (const [workflow, rate] of Object.entries(replay.byWorkflow))
       rows.push([`replay of ${workflow}`, integer(perSecond(rate)), 'events/s']);
+  }
+  if (verify) {
+    rows.push(['answers checked', integer(perSecond(verify.checks)), '/s']);
+    for (const [name, value] of Object.entries(verify.ms)) rows.push([`a check, ${name}`, fixed(value, 2), 'ms']);
   }
   return rows;
 }
