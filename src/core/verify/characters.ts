@@ -81,6 +81,7 @@ const SIGNS: Readonly<Record<string, string>> = {
   '⅒': '\\frac{1}{10}',
   '€': '\\euro ',
   '£': '\\pounds ',
+  '¢': '\\text{ cents}',
   '\u200b': '',
   '\u2060': '',
   '\ufeff': '',

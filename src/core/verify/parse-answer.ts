@@ -109,8 +109,9 @@ function parseTop(tokens: Tokens, range: Range | null, text: string): Value {
 function plainText(tokens: Tokens): true | null {
   let words = 0;
   for (const token of tokens.list) {
-    if (token.type === 'text' || token.type === 'word') words += 1;
-    else if (token.type === 'operator' && "-':!/".includes(token.value)) continue;
+    // A point between letters: "a.m.", "U.S."
+    if (token.type === 'text' || token.type === 'word' || token.value === '.') words += 1;
+    else if (token.type === 'operator' && "-':!/.".includes(token.value)) continue;
     else if (token.type === 'open' && '({'.includes(token.value)) continue;
     else if (token.type === 'close' && ')}'.includes(token.value)) continue;
     else if (!['number', 'name', 'constant', 'separator', 'function', 'money'].includes(token.type)) return null;
@@ -209,6 +210,9 @@ function parseList(tokens: Tokens, range: Range, depth: number): Value | null {
 function parseChain(tokens: Tokens, range: Range, depth: number): Value | null {
   const { parts, separators } = splitAt(tokens, range, (token) => token.type === 'relation');
   if (parts.length === 1) return null;
+  // √2 ≈ 1.414: an exact answer, and how large it is.
+  const approximate = separators.findIndex(({ value }) => value === '≈');
+  if (approximate >= 0) return parsePart(tokens, { from: range.from, to: (parts[approximate] as Range).to }, depth + 1);
   const relations: Relation[] = [];
   const sides: Range[] = [];
   for (const [index, part] of parts.entries()) {
@@ -227,10 +231,7 @@ function parseChain(tokens: Tokens, range: Range, depth: number): Value | null {
       continue;
     }
     sides.push(part);
-    if (sign !== undefined) {
-      if (sign === '≈') throw new ParseError('it is only approximate');
-      relations.push(sign as Relation);
-    }
+    if (sign !== undefined) relations.push(sign as Relation);
   }
   const named = relations[0] === '=' || relations[0] === 'in';
   const values = sides.map((part, index) => side(tokens, part, depth, index === 0 && named));

@@ -58,7 +58,8 @@ function unitStart(tokens: Tokens, range: Range): number | null {
     if (token.type === 'text') return index;
     if (token.type === 'name' && 'CF'.includes(token.value) && tokens.list[index - 1]?.value === '°') return index;
     // \frac{\text{m}}{\text{s}}
-    if (token.value === 'frac' && tokens.list[index + 2]?.type === 'text') return index;
+    const inside = tokens.list[index + 1]?.value === '{' ? tokens.list[index + 2] : undefined;
+    if (token.value === 'frac' && inside?.type === 'text') return index;
     if (token.type === 'word' && isUnit(token, tokens.list[index - 1])) return index;
     // "20 min" and "5 sec" use names of functions.
     if (token.type === 'function' && index === range.to - 1 && isUnitWord(token.value)) return index;
@@ -93,11 +94,11 @@ function withUnit(tokens: Tokens, range: Range, at: number): Scalar {
     }
     const allowed =
       ['text', 'word', 'name', 'function'].includes(token.type) ||
-      (token.type === 'operator' && '^/*'.includes(token.value)) ||
+      (token.type === 'operator' && '^/*.'.includes(token.value)) ||
       inExponent(tokens, index, at);
     if (!allowed) throw new ParseError(`"${token.value.slice(0, 40)}" follows a unit`);
     if ('^-'.includes(token.value) || token.type === 'number') words.push(token.value);
-    else if (token.value !== '{' && token.value !== '}') words.push(` ${token.value}`);
+    else if (token.value !== '{' && token.value !== '}' && token.value !== '.') words.push(` ${token.value}`);
   }
   let text = words.join('').trim();
   const [first = '', ...others] = text.split(/\s+/);

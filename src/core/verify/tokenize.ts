@@ -118,7 +118,8 @@ export function tokenize(text: string): Token[] {
     } else if (character === '.' && (text.slice(at, at + 3) === '...' || text[at + 1] === '.')) {
       push('dots', '...');
       return endOf(text, at, (c) => c === '.');
-    } else throw new ParseError(`it has the sign "${character}"`);
+    } else if (character === '.' && isLetter(text[at - 1] ?? '')) push('operator', '.');
+    else throw new ParseError(`it has the sign "${character}"`);
     return at + 1;
   }
 

@@ -30,7 +30,7 @@ export function unwrap(text: string): string {
 }
 
 function peel(text: string): string {
-  const trimmed = text.replace(/[.,;:\s]{1,20}$/, '').trim();
+  const trimmed = text.replace(/(?:[.,;:\s]|\\\\){1,20}$/, '').trim();
   // `5!` and a lone point keep theirs; so does `11\,.`, whose space goes with the point.
   const bare = trimmed.endsWith('\\') ? text.trim() : trimmed;
   if (bare.startsWith('=') && !bare.startsWith('==')) return bare.slice(1).trim();
