@@ -149,6 +149,17 @@ describe('a check of a simpler sampler', () => {
     }
   });
 
+  it('compares the longest text that the model takes with what the run may need', async () => {
+    const context = async (maxModelLen: number | null) => {
+      const { baseUrl } = await serve({ maxModelLen });
+      return seen(await checkServices(config(baseUrl), {}, options), 'sampler').context;
+    };
+    expect(await context(8192)).toBe('yes: 8192 tokens');
+    expect(await context(1024)).toMatch(/^degrades: 1024 tokens; the longest path of the search may need 25\d\d$/);
+    expect(await context(256)).toMatch(/^stops: 256 tokens; prompt and answer may need 3\d\d$/);
+    expect(await context(null)).toBeUndefined();
+  });
+
   it("finds another model's tokenizer or template", async () => {
     const { baseUrl } = await serve();
     const other = await checkServices(config(baseUrl, { tokenizer: 'test/fixtures/chat/chatml' }), {}, options);

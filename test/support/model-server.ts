@@ -11,6 +11,8 @@ import type { Renderer } from '../../src/services/renderer/renderer.ts';
 export interface ServerBehaviour {
   /** Names that `/v1/models` lists and requests may ask for. */
   models: string[];
+  /** What `/v1/models` says of a model's longest text; null: nothing. Nothing is refused for it. */
+  maxModelLen: number | null;
   /** The bearer token asked for; null: none. */
   apiKey: string | null;
   completions: boolean;
@@ -49,6 +51,7 @@ export interface ServerBehaviour {
 
 const vllm: ServerBehaviour = {
   models: ['model'],
+  maxModelLen: null,
   apiKey: null,
   completions: true,
   chat: true,
@@ -163,7 +166,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
 
   function answer(path: string, headers: IncomingHttpHeaders, body: Record<string, unknown>): object {
     if (does.apiKey !== null && headers.authorization !== `Bearer ${does.apiKey}`) throw new Refusal(401, 'wrong key');
-    if (path === '/v1/models') return { object: 'list', data: does.models.map((id) => ({ id, object: 'model' })) };
+    if (path === '/v1/models') return { object: 'list', data: does.models.map(listed) };
     if (path === '/v1/completions' && does.completions) return complete(body);
     if (path === '/v1/chat/completions' && does.chat) return chat(body);
     if (path === '/tokenize' && does.tokenize) {
@@ -171,6 +174,10 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
       return { tokens, count: tokens.length };
     }
     throw new Refusal(404, 'Not Found');
+  }
+
+  function listed(id: string): object {
+    return { id, object: 'model', ...(does.maxModelLen === null ? {} : { max_model_len: does.maxModelLen }) };
   }
 
   function complete(body: Record<string, unknown>): object {

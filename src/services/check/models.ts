@@ -8,14 +8,27 @@ interface Server {
   model: string;
 }
 
-/** Whether something answers, and whether it lists the model. False: there is no use in asking further. */
-export async function checkModels(findings: Findings, { connection, of, model }: Server): Promise<boolean> {
-  let listed: string[] | null = null;
+/** A model of `/v1/models`, with the longest text it takes where a server says so (vLLM). */
+interface Listed {
+  id: string;
+  max_model_len?: number | null;
+}
+
+/**
+ * Whether something answers, and whether it lists the model.
+ *
+ * @returns the longest text, in tokens, that the model takes (null: unsaid), or false where there is no use in asking on
+ */
+export async function checkModels(
+  findings: Findings,
+  { connection, of, model }: Server,
+): Promise<{ maxTokens: number | null } | false> {
+  let listed: Listed[] | null = null;
   const reached = await findings.probe('reachable', async (signal) => {
     const { client, root } = connection();
     try {
       listed = [];
-      for await (const { id } of client.models.list({ signal: AbortSignal.any([signal]) })) listed.push(id);
+      for await (const one of client.models.list({ signal: AbortSignal.any([signal]) })) listed.push(one as Listed);
       return yes(root);
     } catch (caught) {
       listed = null;
@@ -30,16 +43,21 @@ export async function checkModels(findings: Findings, { connection, of, model }:
     }
   });
   if (reached.state !== 'yes') return false;
-  const known = listed as string[] | null;
-  if (known === null) findings.add('model', unknown(`${model}: the server lists none`));
-  else if (known.includes(model)) findings.add('model', yes(model));
-  else {
-    const found = `${model} is not among ${known.slice(0, 5).join(', ') || 'the models: there are none'}`;
+  const known = listed as Listed[] | null;
+  if (known === null) {
+    findings.add('model', unknown(`${model}: the server lists none`));
+    return { maxTokens: null };
+  }
+  const found = known.find(({ id }) => id === model);
+  if (found === undefined) {
+    const names = known.map(({ id }) => id).slice(0, 5);
+    const instead = `${model} is not among ${names.join(', ') || 'the models: there are none'}`;
     findings.add(
       'model',
-      stops(found, 'name a model that is served, or serve it under this name (vLLM: --served-model-name)'),
+      stops(instead, 'name a model that is served, or serve it under this name (vLLM: --served-model-name)'),
     );
     return false;
   }
-  return true;
+  findings.add('model', yes(model));
+  return { maxTokens: found.max_model_len ?? null };
 }

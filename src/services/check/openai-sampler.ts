@@ -41,8 +41,34 @@ export async function checkOpenAiSampler(check: SamplerCheck): Promise<Findings[
   const { config, asks } = check;
   const connection = () => connectOpenAi(check.sampler, check.env, of);
   const known = await checkModels(findings, { connection, of, model: config.policy.base });
-  if (known && asks !== null) await tryOut(findings, { ...check, ...asks });
+  if (known && asks !== null) {
+    checkLength(findings, config, asks.prompts, known.maxTokens);
+    await tryOut(findings, { ...check, ...asks });
+  }
   return findings.rows;
+}
+
+/** Whether the model takes texts as long as the configuration lets them grow. */
+function checkLength(
+  findings: Findings,
+  { search, evaluate, policy, arms, rl }: RunConfig,
+  prompts: Prompt[],
+  most: number | null,
+): void {
+  if (most === null) return;
+  const prompt = Math.max(...prompts.map(({ tokens }) => tokens.length));
+  const path = prompt + search.maxDepth * search.maxStepTokens + search.maxRolloutTokens;
+  const trained = policy.trainer === null ? [] : arms.map((arm) => rl[arm].maxTokens);
+  const answer = prompt + Math.max(evaluate.maxTokens, search.maxStepTokens, search.maxRolloutTokens, ...trained);
+  if (answer > most) {
+    const means =
+      'serve the model with a longer context (vLLM: --max-model-len), or lower the limits on tokens of search, rl and evaluate';
+    findings.add('context', stops(`${most} tokens; prompt and answer may need ${answer}`, means));
+  } else if (path > most) {
+    const means =
+      'a problem whose paths grow longer fails: lower search.maxDepth or maxStepTokens, or serve a longer context';
+    findings.add('context', degrades(`${most} tokens; the longest path of the search may need ${path}`, means));
+  } else findings.add('context', yes(`${most} tokens`));
 }
 
 async function tryOut(findings: Findings, check: Trial): Promise<void> {
