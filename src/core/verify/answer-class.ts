@@ -74,6 +74,8 @@ function keyOf(value: Value, budget: Budget): string {
     }
     case 'based':
       return `${value.digits}_${value.base}`;
+    case 'builder':
+      return `{${key(value.element)}|${key(value.condition)}}`;
     case 'named':
       return value.name === 'empty' ? '{}' : `set:${value.name}`;
   }

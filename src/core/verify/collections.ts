@@ -23,7 +23,10 @@ export function compareCollections(
     }
   }
   const distinct = gold.kind === 'set' || prediction.kind === 'set';
-  return matchUnordered(g, p, distinct, options, compare);
+  const verdict = matchUnordered(g, p, distinct, options, compare);
+  // x = 1, y = 2 for the numbers 1 and 2: which of them belongs to which name is lost.
+  const named = [g, p].map((items) => items.some((item) => item.kind === 'chain'));
+  return verdict.equal === true && named[0] !== named[1] ? unknown('only one of them names its values') : verdict;
 }
 
 export function matchUnordered(

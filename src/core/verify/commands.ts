@@ -15,6 +15,8 @@ const TOKENS: Readonly<Record<string, Kind>> = {
   dfrac: ['command', 'frac'],
   tfrac: ['command', 'frac'],
   cfrac: ['command', 'frac'],
+  nicefrac: ['command', 'frac'],
+  sfrac: ['command', 'frac'],
   binom: ['command', 'binom'],
   dbinom: ['command', 'binom'],
   tbinom: ['command', 'binom'],

@@ -17,6 +17,7 @@ export function compareValues(gold: Value, prediction: Value, options: Options):
   if (prediction.kind === 'chain') return compareWithChain(prediction, gold, options, compareValues, 'prediction');
   if (gold.kind === 'scalar' && prediction.kind === 'scalar') return compareQuantities(gold, prediction, options);
   if (gold.kind === 'text' || prediction.kind === 'text') return compareTexts(gold, prediction, options);
+  if (gold.kind === 'builder' || prediction.kind === 'builder') return compareBuilders(gold, prediction, options);
   if (isCollection(gold) || isCollection(prediction)) return compareLists(gold, prediction, options);
   if (gold.kind === 'matrix' || prediction.kind === 'matrix') return compareMatrices(gold, prediction, options);
   if (gold.kind === 'ratio' || prediction.kind === 'ratio') return compareRatios(gold, prediction, options);
@@ -40,12 +41,26 @@ export function describe(value: Value): string {
     ratio: 'a ratio',
     based: 'a number in another base',
     named: 'a set',
+    builder: 'a set given by a condition',
   };
   return names[value.kind];
 }
 
 function isCollection(value: Value): value is Value & { kind: 'list' | 'set' } {
   return value.kind === 'list' || value.kind === 'set';
+}
+
+/** Conditions are compared as they stand; whether one describes another kind of set is not worked out. */
+function compareBuilders(gold: Value, prediction: Value, options: Options): Verdict {
+  if (gold.kind !== 'builder' || prediction.kind !== 'builder')
+    return unknown('a set given by a condition is not worked out');
+  const verdict = compareInOrder(
+    [gold.element, gold.condition],
+    [prediction.element, prediction.condition],
+    options,
+    compareValues,
+  );
+  return verdict.equal === false ? unknown('the conditions are different') : verdict;
 }
 
 /** Numbers with their units. Units are dropped; two different ones are two different answers. */

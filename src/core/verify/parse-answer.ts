@@ -70,6 +70,11 @@ function parseWhole(text: string): Value {
     // (a), like (x), may be a name in brackets.
     if (letter === letter.toUpperCase()) return { kind: 'choice', letter, rest: null };
   }
+  const elaborated = /^(?:\(([A-J])\)|([A-J])[).:])\s+(?=[^\s(*/+^=<>!|,;-])(.+)$/s.exec(text);
+  if (elaborated !== null) {
+    const [, inBrackets, before, rest = ''] = elaborated;
+    return { kind: 'choice', letter: inBrackets ?? before ?? '', rest: parseWhole(unwrap(rest)) };
+  }
   return parseTop(matchBrackets(tokenize(text)), null, text);
 }
 
@@ -114,6 +119,7 @@ function plainText(tokens: Tokens): true | null {
     else if (token.type === 'operator' && "-':!/.".includes(token.value)) continue;
     else if (token.type === 'open' && '({'.includes(token.value)) continue;
     else if (token.type === 'close' && ')}'.includes(token.value)) continue;
+    else if (token.value === 'figure') words += 1;
     else if (!['number', 'name', 'constant', 'separator', 'function', 'money'].includes(token.type)) return null;
   }
   return words > 0 ? true : null;
@@ -319,7 +325,7 @@ function parseBracket(tokens: Tokens, range: Range, depth: number): Value | null
       inner,
       (token) => token.type === 'bar' || (token.type === 'operator' && token.value === ':'),
     );
-    if (parts.length > 1) throw new ParseError('a set is given by a condition');
+    if (parts.length > 1) return builder(tokens, parts, depth);
     const content = parsePart(tokens, inner, depth + 1);
     return { kind: 'set', items: content.kind === 'list' ? content.items : [content] };
   }
@@ -337,6 +343,18 @@ function parseBracket(tokens: Tokens, range: Range, depth: number): Value | null
   const items = parts.map((part) => parsePart(tokens, part, depth + 1));
   if (open === '{') return { kind: 'set', items };
   return { kind: 'tuple', open: open as Bracket, close: close as Bracket, items };
+}
+
+/** `\{x \mid x > 2\}` */
+function builder(tokens: Tokens, parts: readonly Range[], depth: number): Value {
+  const [element, condition] = parts;
+  if (element === undefined || condition === undefined || parts.length > 2)
+    throw new ParseError('a set has two conditions');
+  return {
+    kind: 'builder',
+    element: parsePart(tokens, element, depth + 1),
+    condition: parsePart(tokens, condition, depth + 1),
+  };
 }
 
 /** `((1,2))`, `({3})`, `(\text{C})`: superfluous brackets around something that is not a scalar; null otherwise. */

@@ -32,7 +32,8 @@ export function probe(first: Expression, second: Expression, budget: Budget, log
     return compareAt(first, second, { assignment: new Map(), realOnly: false, logBase }, budget, true);
   const realOnly = !hasImaginary(first) && !hasImaginary(second);
   const found = { equal: 0, narrower: 0 };
-  const tiers = [firstPoints, furtherPoints, wholePoints];
+  const steps = [first, second].some((side) => some(side, isStep));
+  const tiers = steps ? [withWholePoints, furtherPoints] : [firstPoints, furtherPoints, wholePoints];
   for (const tier of tiers) {
     for (const assignment of tier(names)) {
       const meaning: Meaning = { assignment, realOnly, logBase };
@@ -44,6 +45,15 @@ export function probe(first: Expression, second: Expression, budget: Budget, log
     if (found.equal >= ENOUGH) return found.narrower > 0 ? 'narrower' : 'equal';
   }
   return 'unknown';
+}
+
+/** Floor and ceiling may differ at whole numbers only. */
+function isStep(part: Expression): boolean {
+  return part.kind === 'call' && (part.name === 'floor' || part.name === 'ceil');
+}
+
+function withWholePoints(names: readonly string[]): Assignment[] {
+  return [...firstPoints(names), ...wholePoints(names)];
 }
 
 export function hasImaginary(expression: Expression): boolean {

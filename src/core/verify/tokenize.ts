@@ -61,7 +61,10 @@ export function tokenize(text: string): Token[] {
     if (isSpace(character) || character === '~') {
       spaced = true;
       i += 1;
-    } else if (isDigit(character) || (character === '.' && isDigit(text[i + 1]))) {
+    } else if (
+      isDigit(character) ||
+      (character === '.' && (isDigit(text[i + 1]) || text.startsWith('\\overline', i + 1)))
+    ) {
       const numeral = readNumeral(text, i, depth > 0);
       if (numeral.whole.length + numeral.decimals.length > MAX_DIGITS) throw new LimitError('a number is too long');
       push('number', text.slice(i, numeral.end), { numeral });
@@ -220,6 +223,7 @@ export function tokenize(text: string): Token[] {
   function pushText(content: string): void {
     const plain = content.trim().toLowerCase();
     if (plain === 'or' || plain === 'and' || plain === ',') push('separator', plain);
+    else if (plain === ':') push('operator', ':');
     else if (/^\d+(?:\.\d+)?$/.test(plain)) push('number', plain, { numeral: readNumeral(plain, 0, true) });
     else push('text', content);
   }

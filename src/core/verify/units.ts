@@ -68,6 +68,8 @@ const NOT_UNITS = new Set(
     'couple squared cubed factorial root roots log logs inverse reciprocal negative positive base binary hex octal ' +
     'hexadecimal decimal fewer below above under off short imaginary infinite infinitely recurring repeating repeated ' +
     'odd even first last th rd st nd k m b bn mil thou percentage percentile power exponent mean average sum product ' +
+    'one ones two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty ' +
+    'ninety lakh crore radical surd pi divided multiplied raised choose sine cosine tangent ' +
     'difference exclusive inclusive onwards up down remainder quotient complex conjugate transpose bar point'
   ).split(' '),
 );

@@ -10,6 +10,8 @@ export type Value =
   | { kind: 'set'; items: Value[] }
   /** A point, a vector or an interval: `(1, 2)`, `[0, \infty)`. */
   | { kind: 'tuple'; open: Bracket; close: Bracket; items: Value[] }
+  /** `\{x \mid x > 2\}` */
+  | { kind: 'builder'; element: Value; condition: Value }
   /** ∪ and \ of intervals and sets, left to right. */
   | { kind: 'union'; parts: Value[]; removed: Value[] }
   | { kind: 'matrix'; determinant: boolean; rows: Value[][] }
