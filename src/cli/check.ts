@@ -56,7 +56,10 @@ export function renderChecks(rows: readonly CheckRow[], width: number): string {
   });
   const stopping = rows.filter(({ effect }) => effect === 'stops').length;
   const lesser = rows.filter(({ effect }) => effect === 'degrades').length;
-  const verdict = stopping > 0 ? `The run cannot work: ${stopping} of the above stop it.` : 'The run can work.';
+  const verdict =
+    stopping > 0
+      ? `The run cannot work: ${stopping} of the above ${stopping === 1 ? 'stops' : 'stop'} it.`
+      : 'The run can work.';
   const less =
     lesser > 0 && stopping === 0 ? ` It does so with less in ${lesser} respect${lesser === 1 ? '' : 's'}.` : '';
   return [...lines, '', verdict + less].join('\n');

@@ -46,7 +46,8 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
     base: policy.base,
     revision: policy.revision,
     renderer: inputs.rendererHash,
-    sampler: policy.sampler.kind,
+    // Text-only servers give other tokens than those that take and give ids.
+    sampler: [policy.sampler.kind, 'prompts' in policy.sampler ? policy.sampler.prompts : 'tokens'],
     seed,
     salt,
   };

@@ -57,7 +57,7 @@ describe('astroflow check', () => {
   it('ends with 1 when it cannot, and says why under each ✗', async () => {
     expect(await check({ policy: policy({ base: 'other' }) })).toBe(1);
     expect(printed).toMatch(/✗ model .*other is not among model\n +stops the run: name a model that is served/);
-    expect(printed).toMatch(/The run cannot work: 1 of the above stop it\.\n$/);
+    expect(printed).toMatch(/The run cannot work: 1 of the above stops it\.\n$/);
   });
 
   it('is JSON for programs', async () => {

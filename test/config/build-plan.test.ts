@@ -54,7 +54,8 @@ describe('content keys', () => {
     ['the task', { task: { name: 'countdown', numbers: 4 } }],
     ['the base model', { policy: { base: 'other' } }],
     ['its revision', { policy: { revision: '2' } }],
-    ['the kind of a service', { policy: { sampler: { kind: 'scripted' } } }],
+    ['the kind of the sampler', { policy: { sampler: { kind: 'scripted' } } }],
+    ['what the sampler is sent', { policy: { sampler: { kind: 'openai', prompts: 'text' } } }],
   ])('all change with %s', (_what, config) => {
     expect(changedBy(config)).toEqual(everyStage);
   });
@@ -79,6 +80,13 @@ describe('content keys', () => {
     ['notes', { notes: { seed: 'ours' } }],
   ])('do not change with %s', (_what, config) => {
     expect(changedBy(config)).toEqual([]);
+  });
+
+  it('of trees, rows and scores do not change with the trainer', () => {
+    const changed = everyStage.filter((stage) => stage.startsWith('sft') || stage.startsWith('rl'));
+    expect(changedBy({ policy: { trainer: { kind: 'tinker', loraRank: 8 } } })).toEqual(changed);
+    const untrained = keysOf(planOf({ policy: { trainer: null } }));
+    expect(untrained).toMatchObject({ search: keysOf(planOf({})).search, evaluate: keysOf(planOf({})).evaluate });
   });
 
   it('change from the stage on whose setting changed, not before', () => {
