@@ -43,9 +43,8 @@ async function record(pipeline: Pipeline): Promise<void> {
   await save('reinforce-continue-as-new', 'astro/happy/rl/search');
   await save('evaluate-happy', 'astro/happy/evaluate');
 
-  const sums = await sumsRun(pipeline.folder);
   await pipeline.withWorkers(async (queue) => {
-    await (await start(astroPipeline, queue, 'astro/roles', sums)).result();
+    await (await start(astroPipeline, queue, 'astro/roles', sumsRun)).result();
   });
   await save('linearize-corpus-roles', 'astro/roles/linearize');
 

@@ -2,7 +2,6 @@ import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TreeRows } from '../../src/activities/tree-rows.ts';
 import { artifactNames } from '../../src/config/plan.ts';
-import type { RunConfigInput } from '../../src/config/schema.ts';
 import type { Progress } from '../../src/core/progress.ts';
 import type { SftRow } from '../../src/core/records.ts';
 import { summarySchema } from '../../src/report/summary-schema.ts';
@@ -12,13 +11,11 @@ import type { TextModel } from '../../src/services/text-model/text-model.ts';
 import { astroPipeline, linearizeCorpus, searchCorpus } from '../../src/workflows/index.ts';
 import { eventCounts, historyOf, largestPayload } from '../support/history.ts';
 import { type Pipeline, rootCause, startPipeline } from '../support/pipeline.ts';
-import { sumsRun } from '../support/sums.ts';
+import { sumsRun as config } from '../support/sums.ts';
 
 let pipeline: Pipeline;
-let config: RunConfigInput;
 beforeAll(async () => {
   pipeline = await startPipeline();
-  config = await sumsRun(pipeline.folder);
 });
 afterAll(() => pipeline?.close());
 
