@@ -24,9 +24,11 @@ export function compareCollections(
   }
   const distinct = gold.kind === 'set' || prediction.kind === 'set';
   const verdict = matchUnordered(g, p, distinct, options, compare);
-  // x = 1, y = 2 for the numbers 1 and 2: which of them belongs to which name is lost.
+  // x = 1, y = 2 for the numbers 2 and 1: which of them belongs to which name is lost.
   const named = [g, p].map((items) => items.some((item) => item.kind === 'chain'));
-  return verdict.equal === true && named[0] !== named[1] ? unknown('only one of them names its values') : verdict;
+  if (verdict.equal !== true || named[0] === named[1]) return verdict;
+  const inOrder = !options.strict && g.every((item, index) => compare(item, p[index] as Value, options).equal === true);
+  return inOrder ? verdict : unknown('only one of them names its values');
 }
 
 export function matchUnordered(

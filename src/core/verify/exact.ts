@@ -142,19 +142,21 @@ function power(base: Gaussian, exponent: Fraction, budget: Budget): Gaussian | n
       return real(result);
     }
     if (whole < 0n) return power(divide(real(f.ONE), base), f.negate(exponent), budget);
-    if (whole > 1_000n) return null;
-    let result = real(f.ONE);
-    for (let i = 0n; i < whole; i++) {
-      spend(budget, 2);
-      result = multiply(result, base);
-    }
-    return result;
+    return whole > 4_096n ? null : bySquaring(base, whole, budget);
   }
   if (base.im.n !== 0n || base.re.n < 0n) return null;
   const reduced = f.reduce(exponent);
   if (reduced === null || reduced.d > 64n) return null;
   const root = rootOf(base.re, Number(reduced.d), budget);
   return root === null ? null : power(real(root), f.fraction(reduced.n), budget);
+}
+
+function bySquaring(base: Gaussian, exponent: bigint, budget: Budget): Gaussian {
+  if (exponent === 0n) return real(f.ONE);
+  const half = bySquaring(base, exponent / 2n, budget);
+  spend(budget, 10 + (f.bitLength(half.re.n) >> 4));
+  const square = multiply(half, half);
+  return exponent % 2n === 0n ? square : multiply(square, base);
 }
 
 function rootOf(a: Fraction, k: number, budget: Budget): Fraction | null {
@@ -188,12 +190,9 @@ function binomial(n: bigint, k: bigint, budget: Budget): Fraction | null {
   if (k > n) return f.ZERO;
   const small = k > n - k ? n - k : k;
   if (small > MAX_FACTORIAL || Number(small) * f.bitLength(n) > MAX_BITS) return null;
-  spend(budget, Number(small) * 2);
+  spend(budget, Number(small) * (2 + ((Number(small) * f.bitLength(n)) >> 12)));
   let top = 1n;
-  for (let i = 0n; i < small; i++) {
-    spend(budget, f.bitLength(top) >> 10);
-    top *= n - i;
-  }
+  for (let i = 0n; i < small; i++) top *= n - i;
   return f.fraction(top / product(1, Number(small), 1));
 }
 

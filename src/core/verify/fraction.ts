@@ -133,11 +133,17 @@ function smallDivisor(a: number, b: number): number {
   return x;
 }
 
-/** Bits of |n|; at most four too many for large numbers, at most one otherwise. Cheap at every size. */
+/** Bits of |n|, at most one too many. Printing a long number to count its digits would cost more than using it. */
 export function bitLength(n: bigint): number {
-  const size = n < 0n ? -n : n;
-  if (size < DOUBLE_BOUND) return size === 0n ? 0 : Math.floor(Math.log2(Number(size))) + 1;
-  return size.toString(16).length * 4;
+  let rest = n < 0n ? -n : n;
+  let shifted = 0;
+  while (rest >= DOUBLE_BOUND) {
+    let step = 512;
+    while (rest >> BigInt(2 * step) > 0n) step *= 2;
+    rest >>= BigInt(step);
+    shifted += step;
+  }
+  return rest === 0n ? shifted : shifted + Math.floor(Math.log2(Number(rest))) + 1;
 }
 
 const DOUBLE_BOUND = 1n << 1_000n;

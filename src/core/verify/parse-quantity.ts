@@ -3,7 +3,8 @@ import type { Expression } from './expression.ts';
 import { fraction } from './fraction.ts';
 import { ParseError } from './limits.ts';
 import { numeralValue } from './numeral.ts';
-import { letters, parseExpression } from './parse-expression.ts';
+import { letters } from './parse-atom.ts';
+import { parseExpression } from './parse-expression.ts';
 import type { Token } from './tokenize.ts';
 import { isUnitWord, parseUnit } from './units.ts';
 import { type Scalar, scalar } from './values.ts';
@@ -18,7 +19,7 @@ export function parseQuantity(tokens: Tokens, range: Range): Scalar {
     const expression = parseExpression(tokens, { from: range.from, to: range.to - 1 });
     return scalar(expression, { name: 'percent', known: true });
   }
-  if (percent?.type === 'money' && percent.value !== 'dollar') {
+  if (percent?.type === 'money' && range.to - range.from > 1) {
     const expression = parseExpression(tokens, { from: range.from, to: range.to - 1 });
     return scalar(expression, { name: percent.value, known: true });
   }

@@ -61,13 +61,19 @@ export function isConstant(value: Value): boolean {
 export function isName(value: Value): boolean {
   if (value.kind === 'text' || value.kind === 'choice') return true;
   if (value.kind === 'tuple') return value.items.every(isName);
+  if (value.kind === 'ratio') return value.parts.every(isNameExpression);
   return value.kind === 'scalar' && isNameExpression(value.expression);
 }
 
 function isNameExpression(expression: Expression): boolean {
   if (expression.kind === 'variable') return true;
   if (expression.kind === 'call') return expression.name === 'abs' && expression.arguments.every(isNameExpression);
-  // AB, ABC: a segment or a figure.
+  if (expression.kind === 'quotient') return isFigure(expression.top) && isFigure(expression.bottom);
+  return isFigure(expression);
+}
+
+/** AB, ABC: a segment or a figure, by its length or area. */
+function isFigure(expression: Expression): boolean {
   return (
     expression.kind === 'product' &&
     expression.factors.every((factor) => factor.kind === 'variable' && /^[A-Z]'?$/.test(factor.name))
@@ -107,6 +113,7 @@ function sameName(a: Value, b: Value): boolean {
 function nameText(expression: Expression): string {
   if (expression.kind === 'variable') return expression.name;
   if (expression.kind === 'product') return expression.factors.map(nameText).join(' ');
+  if (expression.kind === 'quotient') return `${nameText(expression.top)} / ${nameText(expression.bottom)}`;
   return expression.kind === 'call' ? `|${expression.arguments.map(nameText).join()}|` : '?';
 }
 

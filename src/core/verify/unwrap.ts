@@ -20,13 +20,23 @@ const PAIRS: readonly (readonly [string, string])[] = [
  * does everything that may carry meaning.
  */
 export function unwrap(text: string): string {
-  let rest = toAscii(text).trim();
+  let rest = withoutDoubledEscapes(toAscii(text)).trim();
   for (let layer = 0; layer < MAX_LAYERS; layer++) {
     const next = peel(rest);
     if (next === rest) break;
     rest = next;
   }
   return rest;
+}
+
+/** `\\\\frac12`, escaped once too often on its way through JSON: every backslash stands twice. */
+function withoutDoubledEscapes(text: string): string {
+  if (!/\\\\[A-Za-z({[]/.test(text) || text.replaceAll('\\\\', '').includes('\\')) return text;
+  return /\\\\(?:[dt]?frac|left|sqrt|text|cdot|times|pi|infty|[lg]eq?|cup|in|pm|begin|binom|math|boxed|circ|[({[])/.test(
+    text,
+  )
+    ? text.replaceAll('\\\\', '\\')
+    : text;
 }
 
 function peel(text: string): string {
