@@ -13,8 +13,8 @@ import { different, equal, type Options, unknown, type Verdict } from './verdict
 const TOLERANCE: Fraction = f.fraction(1n, 1_000_000n);
 /** … or, where its last digits differ, by no more than this: digits lost in floating point. */
 const FINE_TOLERANCE: Fraction = f.fraction(1n, 1_000_000_000n);
-/** Digits which a decimal in place of an irrational number needs, to be the number and not an estimate. */
-const ENOUGH_DIGITS = 8;
+/** Digits which a decimal in place of an irrational number needs: rounded to fewer, it may miss the tolerance. */
+const ENOUGH_DIGITS = 7;
 
 /** Compares two scalars, units aside. The order of the methods is the order of their certainty. */
 export function compareScalars(gold: Expression, prediction: Expression, options: Options): Verdict {

@@ -4,7 +4,7 @@ import { checkAnswer, extractAnswer } from '../../../src/core/verify/index.ts';
 
 interface Row {
   kind?: 'extract';
-  gold: string;
+  gold?: string;
   prediction?: string;
   response?: string;
   verdict: true | 'not-true';
@@ -29,10 +29,25 @@ function disagreements(file: string): string[] {
     const verdict =
       answer === undefined
         ? { equal: false, reason: 'no answer' }
-        : checkAnswer(extractAnswer(row.gold)?.answer ?? row.gold, answer);
+        : checkAnswer(extractAnswer(row.gold ?? '')?.answer ?? row.gold ?? '', answer);
     return (verdict.equal === true) === (row.verdict === true) ? [] : report(`${verdict.equal}, ${verdict.reason}`);
   });
 }
+
+/** Pairs that rewards would accept and evaluation would not. */
+function strictOnly(file: string): string[] {
+  const lines = readFileSync(new URL(file, folder), 'utf8').trim().split('\n');
+  return lines.filter((line) => {
+    const { gold, prediction } = JSON.parse(line) as Row;
+    if (gold === undefined || prediction === undefined) return false;
+    const strict = checkAnswer(gold, prediction, { strict: true });
+    return strict.equal === true && checkAnswer(gold, prediction).equal !== true;
+  });
+}
+
+describe('the strict mode', () => {
+  it.each(files)('accepts nothing more: %s', (file) => expect(strictOnly(file)).toEqual([]));
+});
 
 describe('cases labelled without looking at the checker', () => {
   it.each(files)('%s', (file) => expect(disagreements(file)).toEqual([]));
