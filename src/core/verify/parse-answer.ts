@@ -1,11 +1,13 @@
 import { matchBrackets, type Tokens } from './brackets.ts';
+import { fraction } from './fraction.ts';
 import { AmbiguousError, LimitError, MAX_CHARACTERS, ParseError } from './limits.ts';
 import { MAX_PART_DEPTH, parsePart } from './parse-part.ts';
 import { expandPlusMinus } from './plus-minus.ts';
-import { choiceLetter, foldText } from './text.ts';
+import { choiceLetter, foldText, numberWord } from './text.ts';
 import { tokenize } from './tokenize.ts';
+import { parseUnit } from './units.ts';
 import { unwrap, wholeGroup } from './unwrap.ts';
-import { scalar, type Value } from './values.ts';
+import { scalar, type Text, type Value } from './values.ts';
 
 /** A text inside a text counts as so many brackets: each is read from its first character. */
 export const TEXT_DEPTH = 10;
@@ -64,7 +66,7 @@ export function parseWhole(text: string, depth = 0): Value {
   if (based !== null && (/\d/.test(`${based[2]}`) || BASE_WORDS.includes(`${based[2]}`))) {
     return basedNumber(based[1] as string, based[2] as string);
   }
-  const bracketed = /^(?:\(([A-J])\)|([B-DF-HJ])[).]?|(?:option|choice)\s*\(?([A-J])\)?)$/i.exec(text);
+  const bracketed = /^(?:\(([A-J])\)|([A-J](?=\))|[B-DF-HJ])[).]?|(?:option|choice)\s*\(?([A-J])\)?)$/i.exec(text);
   if (bracketed !== null) {
     const letter = bracketed[1] ?? bracketed[2] ?? bracketed[3] ?? '';
     // (a), like (x), may be a name in brackets.
@@ -104,9 +106,24 @@ function parseTop(tokens: Tokens, text: string, depth: number): Value {
     if (words === null) throw error;
     const folded = foldText(text);
     if (folded.folded === '') throw error;
+    const counted = countedNoun(folded);
+    if (counted !== null) return counted;
     const letter = choiceLetter(text);
     return letter === null ? folded : { kind: 'choice', letter, rest: null };
   }
+}
+
+/** `two bolts`, `twenty-five` */
+function countedNoun({ words }: Text): Value | null {
+  const all = words.split(' ');
+  for (const length of [2, 1]) {
+    const amount = numberWord(all.slice(0, length).join(''));
+    const noun = all.slice(length).join(' ');
+    const unit = noun === '' ? null : parseUnit(noun);
+    if (amount !== null && (noun === '' || unit !== null))
+      return scalar({ kind: 'number', value: fraction(amount) }, unit);
+  }
+  return null;
 }
 
 /** A text is words, numbers and punctuation, with no formula in it; null for everything else. */

@@ -1,6 +1,6 @@
 import { type Range, splitAt } from './brackets.ts';
 import type { Expression } from './expression.ts';
-import { AmbiguousError, ParseError } from './limits.ts';
+import { ParseError } from './limits.ts';
 import { decimalOf, numeralValue } from './numeral.ts';
 import { sum } from './parse-expression.ts';
 import { command, functionCall } from './parse-function.ts';
@@ -51,8 +51,8 @@ export function exponent(state: State): Expression {
     const of = exponent(state);
     return token?.value === '-' ? { kind: 'negation', of } : of;
   }
-  if (token?.type === 'word' && letters(token) !== null)
-    throw new AmbiguousError('it is not clear where the exponent ends');
+  // x^ab is (x^a)b, as TeX and precedence have it.
+  if (token?.type === 'word' && letters(token) !== null) return letter(state, token);
   const base = atom(state);
   if (!isOperator(peek(state), '^')) return base;
   state.at += 1;
@@ -133,13 +133,25 @@ export function letters(token: Token): string[] | null {
   return /^[A-Za-z]+$/.test(token.value) ? [...token.value] : null;
 }
 
+function named(name: string): Expression {
+  return name === 'e' || name === 'i' ? { kind: 'constant', name } : { kind: 'variable', name };
+}
+
+/** The next single letter of a run of letters, where only one belongs to what stands before it. */
+export function letter(state: State, token: Token): Expression {
+  const result = named(token.value[state.skip] as string);
+  const last = state.skip === token.value.length - 1;
+  state.at += last ? 1 : 0;
+  state.skip = last ? 0 : state.skip + 1;
+  return result;
+}
+
 function word(state: State, token: Token): Expression {
   const split = letters(token);
   if (split !== null) {
+    const factors = split.slice(state.skip).map(named);
     state.at += 1;
-    const factors: Expression[] = split.map((name) =>
-      name === 'e' || name === 'i' ? { kind: 'constant', name } : { kind: 'variable', name },
-    );
+    state.skip = 0;
     const last = factors.pop() as Expression;
     // An exponent or an index belongs to the last letter only.
     const tail = last.kind === 'variable' ? variable(state, last.name) : last;

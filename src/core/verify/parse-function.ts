@@ -2,7 +2,7 @@ import { splitAt } from './brackets.ts';
 import type { Expression, FunctionName } from './expression.ts';
 import { compare, fraction, ONE } from './fraction.ts';
 import { AmbiguousError, ParseError } from './limits.ts';
-import { atom, exponent, inside, number } from './parse-atom.ts';
+import { atom, exponent, inside, letter, letters, number } from './parse-atom.ts';
 import { factor, startsFactor } from './parse-expression.ts';
 import { deeper, isOperator, peek, type State } from './parse-state.ts';
 import type { Token } from './tokenize.ts';
@@ -43,7 +43,8 @@ export function commandArgument(state: State): Expression {
     } else state.skip += 1;
     return { kind: 'number', value: fraction(BigInt(digit)) };
   }
-  if (token.type === 'word' && token.value.length > 1) throw new ParseError('an argument has no braces');
+  if (token.type === 'word' && letters(token) !== null) return letter(state, token);
+  if (token.type === 'word') throw new ParseError('an argument has no braces');
   if (token.type === 'name') {
     state.at += 1;
     return { kind: 'variable', name: token.value };

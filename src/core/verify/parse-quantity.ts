@@ -62,6 +62,9 @@ function unitStart(tokens: Tokens, range: Range): number | null {
     const inside = tokens.list[index + 1]?.value === '{' ? tokens.list[index + 2] : undefined;
     if (token.value === 'frac' && inside?.type === 'text') return index;
     if (token.type === 'word' && isUnit(token, tokens.list[index - 1])) return index;
+    // $460/week
+    const slash = token.type === 'operator' && token.value === '/' ? tokens.list[index + 1] : undefined;
+    if (slash?.type === 'word' && isUnitWord(slash.value)) return index;
     // "20 min" and "5 sec" use names of functions.
     if (token.type === 'function' && index === range.to - 1 && isUnitWord(token.value)) return index;
   }

@@ -7,7 +7,7 @@ export interface State {
   tokens: Tokens;
   at: number;
   to: number;
-  /** Digits of the number at `at` that are already read: `\frac12` takes them one by one. */
+  /** Digits or letters at `at` that are already read: `\frac12` and `x^ab` take them one by one. */
   skip: number;
   /** Absolute value bars that are open. */
   bars: number;

@@ -22,10 +22,17 @@ const NUMBERS = (
   'eighteen nineteen twenty'
 ).split(' ');
 
-/** 0 to 20 written as a word. */
+const TENS = 'twenty thirty forty fifty sixty seventy eighty ninety'.split(' ');
+
+/** 0 to 99 written as a word, the hyphen folded away. */
 export function numberWord(word: string): bigint | null {
   const index = NUMBERS.indexOf(word);
-  return index < 0 ? null : BigInt(index);
+  if (index >= 0) return BigInt(index);
+  const tens = TENS.findIndex((name) => word.startsWith(name));
+  if (tens < 0) return null;
+  const ones = NUMBERS.indexOf(word.slice(TENS[tens]?.length));
+  if (word === TENS[tens]) return BigInt(10 * tens + 20);
+  return ones > 0 && ones < 10 ? BigInt(10 * tens + 20 + ones) : null;
 }
 
 /** `(C)`, `C.`, `Option C` as the answer to a multiple choice. Null for anything else. */

@@ -1,4 +1,5 @@
 import type { Unit } from './values.ts';
+import { FUNCTIONS } from './vocabulary.ts';
 
 /** Units of measure by their names; each group is one unit. Converting between units is not attempted. */
 const GROUPS: readonly string[] = [
@@ -76,7 +77,7 @@ const NOT_UNITS = new Set(
 
 /** Words that change the value: fractions (tenths), ordinals, multiples, and words of logic. */
 function isModifier(word: string): boolean {
-  return NOT_UNITS.has(word) || NOT_UNITS.has(word.replace(/s$/, '')) || ORDINAL.test(word);
+  return NOT_UNITS.has(word) || NOT_UNITS.has(word.replace(/s$/, '')) || FUNCTIONS.has(word) || ORDINAL.test(word);
 }
 
 const ORDINAL =
@@ -92,10 +93,14 @@ export function isUnitWord(word: string): boolean {
  * not one. A unit alone in its dimension (`units`) counts as none given.
  */
 export function parseUnit(text: string): Unit | null {
-  const words = text
+  const named = text
     .replace(/\bN\b/g, 'newton')
     .replace(/\bJ\b/g, 'joule')
     .replace(/\bW\b/g, 'watt')
+    .replace(/\bL\b/g, 'l');
+  // 2M is no length.
+  if (/\b[A-Z]\b/.test(named)) return null;
+  const words = named
     .toLowerCase()
     .replace(/\\[,;:! ]|~/g, ' ')
     .replace(/\bper\b|\bp\./g, ' / ')
