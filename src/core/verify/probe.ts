@@ -15,9 +15,9 @@ export type Finding = 'equal' | 'different' | 'narrower' | 'unknown' | 'first un
 /** Bits of the first look. Different numbers nearly always differ here. */
 const QUICK = 128;
 /** Bits of the confirmation, plus what the numbers themselves need. */
-const THOROUGH = 320;
+export const THOROUGH = 320;
 /** Points at which two functions must agree. */
-const ENOUGH = 3;
+export const ENOUGH = 3;
 /** Numbers whose cancelling was not seen are taken for small. */
 const MAX_CANCELLED = 0;
 /** Points that are confirmed at the higher precision. */
@@ -79,7 +79,7 @@ function compareAt(first: Expression, second: Expression, meaning: Meaning, budg
   return finding === 'equal' && needed > MAX_PRECISION ? 'unknown' : finding;
 }
 
-function exactly(expression: Expression, assignment: Assignment, budget: Budget): Gaussian | null | 'undefined' {
+export function exactly(expression: Expression, assignment: Assignment, budget: Budget): Gaussian | null | 'undefined' {
   try {
     return exactValue(expression, budget, assignment);
   } catch (error) {
@@ -115,7 +115,7 @@ export function compareValues(a: Complex, b: Complex, context: Context): Finding
   return error === Number.NEGATIVE_INFINITY || error < scale - context.precision / 2 ? 'equal' : 'unknown';
 }
 
-function isCancelled(a: Complex): boolean {
+export function isCancelled(a: Complex): boolean {
   return ball.touchesZero(a.re) && ball.touchesZero(a.im);
 }
 
@@ -133,42 +133,3 @@ export function approximately(
     throw error;
   }
 }
-
-/**
- * Is first = k · second for one constant k ≠ 0? The sign of k, 0 for a k that is not real, null when there is none,
- * 'unknown' when it cannot be told. For equations and inequalities, whose sides were brought to one.
- */
-export function proportion(first: Expression, second: Expression, budget: Budget): 1 | -1 | 0 | null | 'unknown' {
-  const names = [...new Set([...variablesOf(first), ...variablesOf(second)])].sort();
-  const realOnly = !hasImaginary(first) && !hasImaginary(second);
-  let reference: { a: Complex; b: Complex } | null = null;
-  let constant = true;
-  let agreeing = 0;
-  const context = newContext(THOROUGH, budget);
-  const points =
-    names.length === 0 ? [new Map()] : [...firstPoints(names), ...furtherPoints(names), ...wholePoints(names)];
-  for (const assignment of points) {
-    const meaning: Meaning = { assignment, realOnly, logBase: 10 };
-    const a = approximately(first, meaning, context);
-    const b = approximately(second, meaning, context);
-    if (a === null || b === null || a === 'undefined' || b === 'undefined') continue;
-    const [zeroA, zeroB] = [isCancelled(a), isCancelled(b)];
-    if (zeroA !== zeroB) return null;
-    if (zeroA) continue;
-    agreeing += 1;
-    if (reference !== null) constant &&= compareValues(a, reference.a, context) !== 'different';
-    if (reference === null) reference = { a, b };
-    else if (
-      compareValues(c.multiply(context, a, reference.b), c.multiply(context, b, reference.a), context) === 'different'
-    ) {
-      return null;
-    }
-    if (agreeing >= FIRST_POINTS) break;
-  }
-  // x = x + 1 and x = x + 2: two that never hold are not one relation.
-  if (reference === null || constant || agreeing < ENOUGH) return 'unknown';
-  const factor = c.divide(context, reference.a, reference.b);
-  return ball.touchesZero(factor.im) ? (ball.sign(factor.re) as 1 | -1 | 0) : 0;
-}
-
-const FIRST_POINTS = 12;

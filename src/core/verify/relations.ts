@@ -1,6 +1,6 @@
 import type { Expression } from './expression.ts';
 import { variablesOf } from './expression.ts';
-import { proportion } from './probe.ts';
+import { proportion } from './proportion.ts';
 import type { Relation, Value } from './values.ts';
 import { different, equal, type Options, unknown, type Verdict } from './verdict.ts';
 
@@ -148,6 +148,7 @@ function refused(gold: Chain, prediction: Chain): Verdict {
 }
 
 function isPolynomial(expression: Expression): boolean {
+  if (variablesOf(expression).length === 0) return true;
   switch (expression.kind) {
     case 'sum':
       return expression.terms.every(isPolynomial);
@@ -160,7 +161,7 @@ function isPolynomial(expression: Expression): boolean {
     case 'power':
       return isPolynomial(expression.base) && expression.exponent.kind === 'number';
     default:
-      return variablesOf(expression).length === 0 || expression.kind === 'variable';
+      return expression.kind === 'variable';
   }
 }
 
