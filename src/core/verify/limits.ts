@@ -14,7 +14,7 @@ export const MAX_BITS = 1 << 16;
 /** Largest working precision of an approximation. Values which agree that far and are not known equal: unknown. */
 export const MAX_PRECISION = 4_096;
 /** About 0.1 µs each on a current core, so that no check takes much longer than 20 ms. */
-export const OPERATIONS = 150_000;
+export const OPERATIONS = 100_000;
 
 /**
  * A cap was reached; the check ends as "unknown". Never leaves `src/core/verify`. No `Error`, which would record a

@@ -1,14 +1,18 @@
 import { type Range, splitAt, type Tokens } from './brackets.ts';
-import { ParseError } from './limits.ts';
+import { LimitError, ParseError } from './limits.ts';
 import { foldText } from './text.ts';
 import type { Relation, Value } from './values.ts';
 
 type Parse = (range: Range) => Value;
 
+/** Every relation of a chain is compared at several points. */
+const MAX_PARTS = 40;
+
 /** `a < b = c` and so on; null without a relation. */
 export function parseChain(tokens: Tokens, range: Range, parse: Parse): Value | null {
   const { parts, separators } = splitAt(tokens, range, (token) => token.type === 'relation');
   if (parts.length === 1) return null;
+  if (parts.length > MAX_PARTS) throw new LimitError('it has too many relations');
   // √2 ≈ 1.414: an exact answer, and how large it is.
   const approximate = separators.findIndex(({ value }) => value === '≈');
   if (approximate >= 0) return parse({ from: range.from, to: (parts[approximate] as Range).to });
