@@ -9,13 +9,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .errors import ApiError
+from .errors import ApiError, FieldError
 from .openai_api import add_openai_routes
 from .service import Service, answer
 from .tinker_api import add_tinker_routes
 from .tinker_catalog import add_catalog_routes
 
 log = logging.getLogger("astroflow.engine")
+
+CALL_FIELDS = ("call", "activity", "attempt", "prompt_tokens", "completion_tokens", "delivered")
 
 
 def create_app(service: Service) -> FastAPI:
@@ -27,6 +29,14 @@ def create_app(service: Service) -> FastAPI:
     @app.get("/astroflow/usage")
     async def usage(prefix: str = "") -> Response:
         return answer(service.journal.usage(prefix))
+
+    @app.get("/astroflow/calls")
+    async def calls(prefix: str = "", after: int = 0) -> Response:
+        if not 0 <= after:
+            raise FieldError("after", after, "must be what `next` of the page before said")
+        found, end = service.journal.calls(prefix, after)
+        shown = [{name: row.get(name, "") for name in CALL_FIELDS} for row in found]
+        return answer({"calls": shown, "next": end})
 
     @app.get("/astroflow/stats")
     async def stats() -> Response:

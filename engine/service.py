@@ -42,17 +42,19 @@ class Service:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who pays: the caller's id of the call and its attempt, from headers."""
+    """Who pays: the caller's id of the call, which activity makes it and in which attempt, from headers."""
 
     call: str
     attempt: int
+    activity: str
 
     @staticmethod
     def of(request: Request) -> Caller:
         attempt = request.headers.get("x-astroflow-attempt", "1")
         if not attempt.isdigit():
             raise FieldError("x-astroflow-attempt", attempt, "must be a whole number")
-        return Caller(request.headers.get("x-astroflow-call", ""), int(attempt))
+        call, activity = (request.headers.get(f"x-astroflow-{name}", "") for name in ("call", "activity"))
+        return Caller(call, int(attempt), activity)
 
 
 async def read_body(request: Request) -> dict[str, Any]:
@@ -130,6 +132,7 @@ def record(service: Service, caller: Caller, job: SampleJob, delivered: bool) ->
             job.completion_tokens(),
             delivered,
             time.time(),
+            caller.activity,
         )
     )
 
