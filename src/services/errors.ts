@@ -17,10 +17,12 @@ export class ServiceError extends Error {
   readonly status: number | undefined;
   readonly retryAfterMs: number | undefined;
 
+  /** There was no answer in the time allowed. */
+  readonly timedOut: boolean;
   constructor(
     kind: ServiceErrorKind,
     message: string,
-    details: { service: string; status?: number; retryAfterMs?: number; cause?: unknown },
+    details: { service: string; status?: number; retryAfterMs?: number; timedOut?: boolean; cause?: unknown },
   ) {
     super(message, { cause: details.cause });
     this.kind = kind;
@@ -28,4 +30,5 @@ export class ServiceError extends Error {
     this.status = details.status;
     this.retryAfterMs = details.retryAfterMs;
   }
+    this.timedOut = details.timedOut ?? false;
 }

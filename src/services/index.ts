@@ -1,4 +1,5 @@
 import type { PolicyConfig, RoleModelConfig } from '../config/schema.ts';
+import { createGates, type Gates } from './gate.ts';
 import type { Renderer } from './renderer/renderer.ts';
 import { createRenderer } from './renderer/tokenizer.ts';
 import { openaiSampler } from './sampler/openai.ts';
@@ -26,13 +27,19 @@ export interface Services {
 export type Warn = (message: string) => void;
 
 /**
- * What a policy is made of. Nothing is contacted here: addresses and keys are read from `env` at each call.
+ * What a policy is made of. Nothing is contacted here: addresses and keys are read from `env` at each call. All that
+ * is sampled from one address passes one of `gates`, whichever policy or role asks.
  *
  * @throws ServiceError (fatal) when the policy's tokenizer cannot be used
  */
-export function createServices(policy: PolicyConfig, env: NodeJS.ProcessEnv, warn: Warn = console.warn): Services {
+export function createServices(
+  policy: PolicyConfig,
+  env: NodeJS.ProcessEnv,
+  warn: Warn = console.warn,
+  gates: Gates = createGates(warn),
+): Services {
   const renderer = createRenderer(policy.tokenizer, policy.template);
-  const sampler = createSampler(policy, env, renderer, warn);
+  const sampler = createSampler(policy, env, renderer, { warn, gates });
   // One model for each role: it remembers what its server was seen to take.
   const models = new Map<string, TextModel>();
   return {
@@ -41,7 +48,7 @@ export function createServices(policy: PolicyConfig, env: NodeJS.ProcessEnv, war
     trainer: createTrainer(policy, env, renderer),
     textModel(role) {
       const key = JSON.stringify(role);
-      const model = models.get(key) ?? createTextModel(role, policy, env, { sampler, renderer });
+      const model = models.get(key) ?? createTextModel(role, policy, env, { sampler, renderer, gates });
       models.set(key, model);
       return model;
     },
@@ -49,22 +56,28 @@ export function createServices(policy: PolicyConfig, env: NodeJS.ProcessEnv, war
 }
 
 /** Services by policy, made once per process: activities ask for them at every call. */
-export function openServices(env: NodeJS.ProcessEnv, warn?: Warn): (policy: PolicyConfig) => Services {
+export function openServices(env: NodeJS.ProcessEnv, warn: Warn = console.warn): (policy: PolicyConfig) => Services {
+  const gates = createGates(warn);
   const open = new Map<string, Services>();
   return (policy) => {
     const key = JSON.stringify(policy);
-    const services = open.get(key) ?? createServices(policy, env, warn);
+    const services = open.get(key) ?? createServices(policy, env, warn, gates);
     open.set(key, services);
     return services;
   };
 }
 
-function createSampler({ sampler }: PolicyConfig, env: NodeJS.ProcessEnv, renderer: Renderer, warn: Warn): Sampler {
+function createSampler(
+  { sampler }: PolicyConfig,
+  env: NodeJS.ProcessEnv,
+  renderer: Renderer,
+  { warn, gates }: { warn: Warn; gates: Gates },
+): Sampler {
   switch (sampler.kind) {
     case 'openai':
-      return openaiSampler(sampler, env, renderer, { warn });
+      return openaiSampler(sampler, env, renderer, { warn, gates });
     case 'tinker':
-      return tinkerSampler(sampler, env, renderer);
+      return tinkerSampler(sampler, env, renderer, { gates });
     case 'scripted':
       return scriptedSampler({ renderer });
   }
@@ -85,13 +98,13 @@ function createTextModel(
   role: RoleModelConfig,
   policy: PolicyConfig,
   env: NodeJS.ProcessEnv,
-  { sampler, renderer }: Pick<Services, 'sampler' | 'renderer'>,
+  { sampler, renderer, gates }: Pick<Services, 'sampler' | 'renderer'> & { gates: Gates },
 ): TextModel {
   switch (role.kind) {
     case 'policy':
       return policyTextModel(policy.base, sampler, renderer);
     case 'openai-chat':
-      return openaiChatModel(role, env);
+      return openaiChatModel(role, env, { gates });
     case 'scripted':
       return scriptedTextModel();
   }

@@ -31,7 +31,7 @@ async function setup(behaviour: Partial<ServerBehaviour> = {}) {
   });
   const sleeps: number[] = [];
   const config = { baseUrl: server.baseUrl, apiKey: 'key', timeoutMs: 5000, model: 'model' };
-  const model = openaiChatModel(config, {}, async (ms) => sleeps.push(ms));
+  const model = openaiChatModel(config, {}, { sleep: async (ms) => sleeps.push(ms) });
   return { model, ask: (change: Partial<TextRequest> = {}) => model.ask({ ...request, ...change }, signal), sleeps };
 }
 

@@ -5,6 +5,8 @@ export interface OpenAiConfig {
   baseUrl: EnvOr;
   apiKey?: EnvOr | undefined;
   timeoutMs: number;
+  /** Most requests at once to this address, of a whole worker; see `src/core/aimd.ts` for the default. */
+  maxConcurrency?: number | undefined;
 }
 
 /** A service behind OpenAI's protocol, as errors name it. */

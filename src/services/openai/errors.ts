@@ -12,7 +12,7 @@ export function toServiceError(error: unknown, root: string, of: OpenAiService, 
   const service = of.name;
   if (error instanceof APIConnectionTimeoutError) {
     const message = `${service} at ${root} did not answer in time; raise ${of.path}.timeoutMs if that is normal`;
-    return new ServiceError('retryable', message, { service, cause: error });
+    return new ServiceError('retryable', message, { service, timedOut: true, cause: error });
   }
   if (error instanceof APIConnectionError) {
     const message = `${service} at ${root} is unreachable (${codeOf(error) ?? error.message}): ${startHint}`;

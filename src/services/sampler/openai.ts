@@ -1,4 +1,5 @@
 import { ServiceError } from '../errors.ts';
+import { createGates, type Gates } from '../gate.ts';
 import { limiter } from '../limit.ts';
 import { callHeaders, connectOpenAi, type OpenAiConfig, readJournal } from '../openai/client.ts';
 import { toServiceError } from '../openai/errors.ts';
@@ -18,6 +19,8 @@ export interface OpenAiSamplerConfig extends OpenAiConfig {
 export interface OpenAiSamplerHooks {
   /** Told once what a server lacks and what is done instead. */
   warn?: (message: string) => void;
+  /** Shared by all that this process sends to a service. */
+  gates?: Gates;
   /** Injectable for tests. */
   sleep?: Sleep;
 }
@@ -35,7 +38,7 @@ export function openaiSampler(
   config: OpenAiSamplerConfig,
   env: NodeJS.ProcessEnv,
   renderer: Renderer,
-  { warn = console.warn, sleep = realSleep }: OpenAiSamplerHooks = {},
+  { warn = console.warn, gates = createGates(warn), sleep = realSleep }: OpenAiSamplerHooks = {},
 ): Sampler {
   const form = { prompts: config.prompts, bos: renderer.bos };
   let known: { root: string; dialect: Dialect; said: Set<string> } = { root: '', dialect: fluent, said: new Set() };
@@ -57,22 +60,26 @@ export function openaiSampler(
     const { client, root } = connect();
     const others = new AbortController();
     const signal = AbortSignal.any([caller, others.signal]);
+    const gate = gates(root, config.maxConcurrency);
     const limited = limiter(PARALLEL);
     let answered = 0;
 
     async function post({ callId, ...ask }: Ask, dialect: Dialect): Promise<WireAnswer> {
       const body = toBody(request, ask, form, dialect);
       const headers = callHeaders({ callId, attempt: request.attempt });
-      try {
-        // The body has fields that the client's types do not know; it sends them as they are.
-        // It leaves a listener on every signal it is given: each request gets one of its own.
-        const options = { signal: AbortSignal.any([signal]), headers };
-        const answer = await client.completions.create(body as never, options);
-        answered += 1;
-        return answer as unknown as WireAnswer;
-      } catch (error) {
-        throw toServiceError(error, root, of, caller);
-      }
+      const send = async (): Promise<WireAnswer> => {
+        try {
+          // The body has fields that the client's types do not know; it sends them as they are.
+          // It leaves a listener on every signal it is given: each request gets one of its own.
+          const options = { signal: AbortSignal.any([signal]), headers };
+          return (await client.completions.create(body as never, options)) as unknown as WireAnswer;
+        } catch (error) {
+          throw toServiceError(error, root, of, caller);
+        }
+      };
+      const answer = await gate.run(send, signal, config.timeoutMs);
+      answered += 1;
+      return answer;
     }
 
     /** Asks again as long as a refusal or an answer teaches how to. */
@@ -149,6 +156,8 @@ export function openaiSampler(
       }
       return sample(request, signal);
     },
+
+    load: () => (known.root === '' ? null : gates(known.root).load()),
 
     async confirm(model, signal) {
       const { client, root } = connect();

@@ -1,3 +1,5 @@
+import type { Load } from '../gate.ts';
+
 /** The two ways a completion ends: a stop string or the end-of-text token, or the token limit. */
 export type StopReason = 'stop' | 'length';
 
@@ -64,3 +66,5 @@ export interface Sampler {
    */
   served(callPrefix: string, signal: AbortSignal): Promise<{ calls: number; tokens: number } | null>;
 }
+  /** How this process uses the service now; null or left out: nothing is known. */
+  load?(): Load | null;

@@ -1,5 +1,6 @@
 import { type EnvOr, resolveConnection, startHint } from '../address.ts';
 import { ServiceError } from '../errors.ts';
+import { createGates, type Gates } from '../gate.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import { tinkerClient } from '../tinker/client.ts';
 import { encodedText, type SampleInput, type SampleOutput } from '../tinker/protocol.ts';
@@ -11,6 +12,8 @@ export interface TinkerSamplerConfig {
   baseUrl: EnvOr;
   apiKey?: EnvOr | undefined;
   timeoutMs: number;
+  /** As for an OpenAI sampler. */
+  maxConcurrency?: number | undefined;
 }
 
 const service = 'the sampler (policy.sampler)';
@@ -23,16 +26,25 @@ export function tinkerSampler(
   config: TinkerSamplerConfig,
   env: NodeJS.ProcessEnv,
   renderer: Renderer,
-  overrides: Partial<TinkerOptions> = {},
+  { gates = createGates(), ...overrides }: Partial<TinkerOptions> & { gates?: Gates } = {},
 ): Sampler {
-  function connect() {
-    const connection = resolveConnection(config, env, 'policy.sampler');
-    return tinkerClient({ ...connection, service, hint: startHint, timeoutMs: config.timeoutMs, ...overrides });
-  }
+  let lastAddress: string | null = null;
 
+  /** One prompt, from its turn at the gate to its samples; a lost promise is asked for anew by whoever retries. */
   async function ask(input: SampleInput, signal: AbortSignal): Promise<SampleOutput> {
+    const connection = resolveConnection(config, env, 'policy.sampler');
+    const options = { ...connection, service, hint: startHint, timeoutMs: config.timeoutMs };
+    lastAddress = connection.baseUrl;
+    const gate = gates(connection.baseUrl, config.maxConcurrency);
     try {
-      return await (await connect().sample(input, signal)).result();
+      return await gate.run(
+        async ({ overloaded }) => {
+          const client = tinkerClient({ ...options, onOverload: overloaded, ...overrides });
+          return (await client.sample(input, signal)).result();
+        },
+        signal,
+        config.timeoutMs,
+      );
     } catch (error) {
       throw error instanceof ServiceError && (error.kind === 'ambiguous' || error.status === 410)
         ? new ServiceError('retryable', error.message, { service, cause: error })
@@ -53,10 +65,16 @@ export function tinkerSampler(
   }
 
   return {
-    async sample(request, signal) {
+    async sample(request, caller) {
+      const others = new AbortController();
+      const signal = AbortSignal.any([caller, others.signal]);
       const results = await Promise.all(
         request.prompts.map(({ tokens }, index) => ask(toInput(request, tokens, index, renderer.eosToken), signal)),
-      );
+      ).catch((error) => {
+        // The call starts over as a whole: nobody needs the rest of it.
+        others.abort(error);
+        throw error;
+      });
       const completions = results.map(({ sequences }) => {
         if (sequences.length === request.n) return sequences.map((sequence) => toCompletion(sequence, request));
         const message = `${service} gave ${sequences.length} samples of a prompt instead of ${request.n}`;
@@ -80,6 +98,7 @@ export function tinkerSampler(
     },
 
     served: async () => null,
+    load: () => (lastAddress === null ? null : gates(lastAddress).load()),
   };
 }
 

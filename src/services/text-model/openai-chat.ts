@@ -1,5 +1,6 @@
 import { deriveSeed } from '../../core/seed.ts';
 import { ServiceError } from '../errors.ts';
+import { createGates, type Gates } from '../gate.ts';
 import { limiter } from '../limit.ts';
 import { callHeaders, connectOpenAi, type OpenAiConfig, readJournal } from '../openai/client.ts';
 import { toServiceError } from '../openai/errors.ts';
@@ -26,24 +27,35 @@ interface ChatAnswer {
  * A model behind `/v1/chat/completions`: messages in, texts out. Where the server does not give several answers to one
  * request, further requests ask for the rest. Retrying is left to the caller, except inside a call of several requests.
  */
-export function openaiChatModel(config: OpenAiChatConfig, env: NodeJS.ProcessEnv, sleep: Sleep = realSleep): TextModel {
+export function openaiChatModel(
+  config: OpenAiChatConfig,
+  env: NodeJS.ProcessEnv,
+  { gates = createGates(), sleep = realSleep }: { gates?: Gates; sleep?: Sleep } = {},
+): TextModel {
   const of = { name: `the model ${config.model} (roles)`, path: 'roles.*.model' };
   /** What the server was seen to take; its own limit on tokens has two names. */
   let dialect: Dialect = fluent;
+  let lastRoot: string | null = null;
 
   async function post(request: TextRequest, n: number, callId: string, seed: number, signal: AbortSignal) {
     const { client, root } = connectOpenAi(config, env, of);
+    const gate = gates(root, config.maxConcurrency);
+    lastRoot = root;
     for (;;) {
       const used = dialect;
       const body = toBody(config.model, request, n, seed, used);
+      const send = async () => {
+        try {
+          const headers = callHeaders({ callId, attempt: request.attempt });
+          const options = { signal: AbortSignal.any([signal]), headers };
+          return (await client.chat.completions.create(body as never, options)) as unknown as ChatAnswer;
+        } catch (error) {
+          throw toServiceError(error, root, of, signal);
+        }
+      };
       try {
-        const options = {
-          signal: AbortSignal.any([signal]),
-          headers: callHeaders({ callId, attempt: request.attempt }),
-        };
-        return (await client.chat.completions.create(body as never, options)) as unknown as ChatAnswer;
-      } catch (caught) {
-        const error = toServiceError(caught, root, of, signal);
+        return await gate.run(send, signal, config.timeoutMs);
+      } catch (error) {
         const learned = afterRefusal(used, error, body) ?? otherLimit(used, error);
         if (learned === null) throw error;
         dialect = both(dialect, learned);
@@ -84,6 +96,7 @@ export function openaiChatModel(config: OpenAiChatConfig, env: NodeJS.ProcessEnv
 
   return {
     name: config.model,
+    load: () => (lastRoot === null ? null : gates(lastRoot).load()),
     async ask(request, signal) {
       signal.throwIfAborted();
       return ask(request, signal);

@@ -22,5 +22,6 @@ export function policyTextModel(base: string, sampler: Sampler, renderer: Render
       return { texts, usage: { calls, promptTokens, completionTokens } };
     },
     served: (callPrefix, signal) => sampler.served(callPrefix, signal),
+    load: () => sampler.load?.() ?? null,
   };
 }

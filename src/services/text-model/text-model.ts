@@ -1,6 +1,7 @@
 import type { Message } from '../../core/problem.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { StopReason } from '../sampler/sampler.ts';
+import type { Load } from '../gate.ts';
 
 export interface TextRequest {
   /** Deterministic id of the call: `<stage key>/<tree>/<role>/<ask>`. */
@@ -30,3 +31,5 @@ export interface TextModel {
   /** As `Sampler.served`. */
   served(callPrefix: string, signal: AbortSignal): Promise<{ calls: number; tokens: number } | null>;
 }
+  /** As `Sampler.load`. */
+  load?(): Load | null;

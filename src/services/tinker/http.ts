@@ -73,7 +73,7 @@ function noAnswer(options: HttpOptions, path: string, timeoutMs: number, cause: 
   const code = codeOf(cause);
   if (cause instanceof Error && cause.name === 'TimeoutError') {
     const message = `${options.service} at ${options.baseUrl} did not answer ${path} within ${timeoutMs} ms`;
-    return new ServiceError('ambiguous', message, { service: options.service, cause });
+    return new ServiceError('ambiguous', message, { service: options.service, timedOut: true, cause });
   }
   const sent = !NOT_SENT.has(code ?? '');
   const message = sent

@@ -8,6 +8,8 @@ export interface TinkerOptions extends HttpOptions {
   timeoutMs: number;
   /** Told what the queue says while a result is pending. */
   onPending?: (state: QueueState, reason?: string) => void;
+  /** Told when the service has too much to do; waiting goes on by itself. */
+  onOverload?: (retryAfterMs?: number) => void;
   /** Time, injectable for tests. */
   now?: () => number;
   sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
@@ -44,7 +46,8 @@ const pollPauseMs = (polls: number): number => (polls === 0 ? 0 : Math.min(10 * 
  * is sent again: only refusals that say so (402, 429, 503) and polls are repeated.
  */
 export function tinkerTransport(options: TinkerOptions) {
-  const now = options.now ?? Date.now;
+  // Not the time of day, which somebody may set: a deadline must neither pass at once nor never.
+  const now = options.now ?? (() => performance.now());
   const sleep = options.sleep ?? ((ms, signal) => delay(ms, undefined, { signal }));
   const begin = (signal: AbortSignal): Call => ({ signal, deadline: now() + options.timeoutMs });
 
@@ -55,7 +58,7 @@ export function tinkerTransport(options: TinkerOptions) {
   }
 
   function send(call: Call, request: Pick<Exchange, 'method' | 'path' | 'body'>, timeoutMs: number): Promise<Answer> {
-    const left = Math.max(1, call.deadline - now());
+    const left = Math.max(1, Math.ceil(call.deadline - now()));
     return exchange(options, { ...request, timeoutMs: Math.min(timeoutMs, left), signal: call.signal });
   }
 
@@ -65,6 +68,7 @@ export function tinkerTransport(options: TinkerOptions) {
       if (answer.status < 300 && answer.json !== undefined) return answer.json as T;
       const error = answer.status < 300 ? notTinker(path, answer) : refusal(options, path, answer);
       if (![402, 429, 503].includes(answer.status)) throw error;
+      if (answer.status !== 402) options.onOverload?.(error.retryAfterMs);
       const wait = answer.status === 402 ? BILLING_PAUSE_MS : backoffMs(tries);
       await pause(call, error.retryAfterMs ?? wait, error);
     }
@@ -81,9 +85,8 @@ export function tinkerTransport(options: TinkerOptions) {
       } catch (error) {
         // Asking again is always safe. A poll that timed out says no more than one that was answered "try again".
         if (!(error instanceof ServiceError)) throw error;
-        const timedOut = error.cause instanceof Error && error.cause.name === 'TimeoutError';
-        if (!timedOut && failed.absent === ABSENT_TRIES) throw error;
-        await pause(call, timedOut ? 0 : backoffMs(failed.absent++), error);
+        if (!error.timedOut && failed.absent === ABSENT_TRIES) throw error;
+        await pause(call, error.timedOut ? 0 : backoffMs(failed.absent++), error);
         continue;
       }
       failed.absent = 0;
@@ -100,6 +103,7 @@ export function tinkerTransport(options: TinkerOptions) {
         const error = refusedPoll(what, answer);
         const wait = pollAgainMs(answer, failed);
         if (wait === null) throw error;
+        if (answer.status === 429 || answer.status === 503) options.onOverload?.(error.retryAfterMs);
         await pause(call, error.retryAfterMs ?? wait, error);
       }
     }
@@ -122,7 +126,8 @@ export function tinkerTransport(options: TinkerOptions) {
     const message =
       `${options.service} has not finished ${what} after ${options.timeoutMs} ms (queue: ${queue}); ` +
       'if that is normal for this model, raise timeoutMs';
-    return new ServiceError(state.startsWith('paused') ? 'paused' : 'ambiguous', message, { service: options.service });
+    const isPaused = state.startsWith('paused');
+    return new ServiceError(isPaused ? 'paused' : 'ambiguous', message, { service: options.service, timedOut: true });
   }
 
   return {
