@@ -37,25 +37,25 @@ const problemSource = z.union([
   z.strictObject({ file: z.string().min(1), limit: count.optional() }),
 ]);
 
-const openaiSampler = z.strictObject({
 /** Most requests at once to the service's address; what it can take below that is found out (`src/core/aimd.ts`). */
 const maxConcurrency = count.max(10_000).optional();
+const openaiSampler = z.strictObject({
   kind: z.literal('openai'),
   baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
   apiKey: envOr.optional(),
   timeoutMs: count.default(120_000),
+  maxConcurrency,
   /** What is sent: token ids (vLLM, SGLang, the bundled engine), or text to servers that take and give only text. */
   prompts: z.enum(['tokens', 'text']).default('tokens'),
-  maxConcurrency,
 });
 const tinkerSampler = z.strictObject({
   kind: z.literal('tinker'),
   baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
   apiKey: envOr.optional(),
   timeoutMs: count.default(120_000),
+  maxConcurrency,
 });
 const scripted = z.strictObject({ kind: z.literal('scripted') });
-  maxConcurrency,
 const tinkerTrainer = z.strictObject({
   kind: z.literal('tinker'),
   baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
@@ -91,9 +91,9 @@ const chatModel = z.strictObject({
   baseUrl: envOr,
   apiKey: envOr.optional(),
   timeoutMs: count.default(120_000),
+  maxConcurrency,
 });
 /** Who fills a role: the policy's own base model, another one behind `/v1/chat/completions`, or a script. */
-  maxConcurrency,
 const roleModel = z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('policy') }), chatModel, scripted]);
 
 const judge = z.strictObject({
@@ -274,6 +274,8 @@ export const runConfigSchema = z.strictObject({
     .min(1)
     .default(['search', 'direct'])
     .refine((arms) => new Set(arms).size === arms.length, { error: 'names an arm twice' }),
+  /** When a step has failed for good: wait for `resolve`, or end the run. A dial, not part of any key. */
+  onFailure: z.enum(['ask', 'fail']).default('ask'),
   roles: roles.prefault({}),
   search: search.prefault({}),
   linearize: linearize.prefault({}),
@@ -284,8 +286,6 @@ export const runConfigSchema = z.strictObject({
 });
 
 export type RunConfig = z.output<typeof runConfigSchema>;
-  /** When a step has failed for good: wait for `resolve`, or end the run. A dial, not part of any key. */
-  onFailure: z.enum(['ask', 'fail']).default('ask'),
 export type RunConfigInput = z.input<typeof runConfigSchema>;
 export type Arm = RunConfig['arms'][number];
 export type ProblemSource = z.output<typeof problemSource>;

@@ -16,7 +16,6 @@ export class ServiceError extends Error {
   readonly service: string;
   readonly status: number | undefined;
   readonly retryAfterMs: number | undefined;
-
   /** There was no answer in the time allowed. */
   readonly timedOut: boolean;
   constructor(
@@ -29,6 +28,6 @@ export class ServiceError extends Error {
     this.service = details.service;
     this.status = details.status;
     this.retryAfterMs = details.retryAfterMs;
-  }
     this.timedOut = details.timedOut ?? false;
+  }
 }

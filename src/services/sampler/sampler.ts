@@ -68,3 +68,4 @@ export interface Sampler {
 }
   /** How this process uses the service now; null or left out: nothing is known. */
   load?(): Load | null;
+}

@@ -1,7 +1,7 @@
 import type { Message } from '../../core/problem.ts';
 import type { Usage } from '../../core/usage.ts';
-import type { StopReason } from '../sampler/sampler.ts';
 import type { Load } from '../gate.ts';
+import type { StopReason } from '../sampler/sampler.ts';
 
 export interface TextRequest {
   /** Deterministic id of the call: `<stage key>/<tree>/<role>/<ask>`. */
@@ -33,3 +33,4 @@ export interface TextModel {
 }
   /** As `Sampler.load`. */
   load?(): Load | null;
+}
