@@ -8,6 +8,8 @@ const heartbeatEveryMs = 4_000;
 export interface Attempt {
   /** From 1. */
   number: number;
+  /** `<workflow run>/<activity>`: attempt numbers begin anew in each activity, and an operator may start another. */
+  activity: string;
   signal: AbortSignal;
   /** Replaces the details of the next heartbeats: small, for people (`{ phase, done, total }`). */
   report(details: { phase: string; done?: number; total?: number }): void;
@@ -24,6 +26,7 @@ export async function attempt<T>(body: (attempt: Attempt) => Promise<T>): Promis
   try {
     return await body({
       number: context.info.attempt,
+      activity: `${context.info.workflowExecution?.runId ?? ''}/${context.info.activityId}`,
       signal: context.cancellationSignal,
       report(next) {
         details = next;

@@ -62,6 +62,7 @@ export function createEvaluateActivities(deps: ActivityDeps) {
           {
             callId,
             attempt: at.number,
+            activity: at.activity,
             model,
             prompts,
             n: params.samplesPerProblem,

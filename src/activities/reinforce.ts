@@ -115,6 +115,7 @@ export function createReinforceActivities(deps: ActivityDeps) {
           {
             callId,
             attempt: at.number,
+            activity: at.activity,
             model,
             prompts,
             n: params.groupSize,

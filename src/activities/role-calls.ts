@@ -67,7 +67,7 @@ export function createRoleCalls(context: { store: ArtifactStore; plan: Linearize
   async function call(role: Role, id: string, model: TextModel, request: RoleRequest): Promise<RoleAnswer> {
     const callId = `${roleCallPrefix(plan, role)}${slug}/${id}`;
     const seed = deriveSeed(plan.seed, plan.key, slug, role, id);
-    const answer = await model.ask({ ...request, callId, attempt: at.number, seed }, at.signal);
+    const answer = await model.ask({ ...request, callId, attempt: at.number, activity: at.activity, seed }, at.signal);
     return { schema: 'astroflow.role-answer/1', callId, model: model.name, ...answer };
   }
 }

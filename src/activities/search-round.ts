@@ -62,6 +62,7 @@ function createCalls({ search, task, slug, services, at }: RoundContext, round: 
           {
             callId,
             attempt: at.number,
+            activity: at.activity,
             model: search.policy.base,
             prompts: members.map((i) => continued(prompt, asks[i] as ExpandAsk | RolloutAsk)),
             n,

@@ -1,4 +1,5 @@
 import OpenAI from 'openai';
+import type { ServedCall } from '../../core/ledger/types.ts';
 import { type EnvOr, resolveConnection } from '../address.ts';
 
 export interface OpenAiConfig {
@@ -40,8 +41,12 @@ export function connectOpenAi(config: OpenAiConfig, env: NodeJS.ProcessEnv, serv
 }
 
 /** Headers by which a service can keep a journal of calls. */
-export function callHeaders({ callId, attempt }: { callId: string; attempt: number }): Record<string, string> {
-  return { 'x-astroflow-call': callId, 'x-astroflow-attempt': String(attempt) };
+export function callHeaders(call: { callId: string; attempt: number; activity?: string }): Record<string, string> {
+  return {
+    'x-astroflow-call': call.callId,
+    'x-astroflow-attempt': String(call.attempt),
+    ...(call.activity !== undefined && { 'x-astroflow-activity': call.activity }),
+  };
 }
 
 /**
@@ -59,9 +64,54 @@ export async function readJournal(
     const { calls, completion_tokens: tokens } = usage;
     return typeof calls === 'number' && typeof tokens === 'number' ? { calls, tokens } : null;
   } catch (error) {
-    if (error instanceof OpenAI.APIError && (error.status === 404 || error.status === 405)) return null;
+    if (hasNoSuchPath(error)) return null;
     throw error;
   }
+}
+
+interface CallsPage {
+  calls: {
+    call: string;
+    activity: string;
+    attempt: number;
+    prompt_tokens: number;
+    completion_tokens: number;
+    delivered: boolean;
+  }[];
+  /** Where the next page starts; null at the end. */
+  next: number | null;
+}
+
+/**
+ * Every serving of the calls whose id starts with a prefix, in the order served; null where no journal answers.
+ * @throws whatever the client throws, other than "not found"
+ */
+export async function readCalls(
+  { client, root }: ReturnType<typeof connectOpenAi>,
+  callPrefix: string,
+  signal: AbortSignal,
+): Promise<ServedCall[] | null> {
+  const served: ServedCall[] = [];
+  const path = `${root}/astroflow/calls?prefix=${encodeURIComponent(callPrefix)}`;
+  try {
+    for (let after: number | null = 0; after !== null; ) {
+      const options = { signal: AbortSignal.any([signal]) };
+      const page = (await client.get(`${path}&after=${after}`, options)) as Partial<CallsPage> | null;
+      // Some servers answer every path, with a page for people.
+      if (!Array.isArray(page?.calls)) return null;
+      for (const { call: id, prompt_tokens: promptTokens, completion_tokens: completionTokens, ...by } of page.calls)
+        served.push({ id, ...by, promptTokens, completionTokens });
+      after = page.next ?? null;
+    }
+    return served;
+  } catch (error) {
+    if (hasNoSuchPath(error)) return null;
+    throw error;
+  }
+}
+
+function hasNoSuchPath(error: unknown): boolean {
+  return error instanceof OpenAI.APIError && (error.status === 404 || error.status === 405);
 }
 
 /** The client only reads `{error}`: a refusal worded otherwise (`{detail}`, `{message}`) keeps its reason this way. */

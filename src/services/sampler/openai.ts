@@ -1,7 +1,7 @@
 import { ServiceError } from '../errors.ts';
 import { createGates, type Gates } from '../gate.ts';
 import { limiter } from '../limit.ts';
-import { callHeaders, connectOpenAi, type OpenAiConfig, readJournal } from '../openai/client.ts';
+import { callHeaders, connectOpenAi, type OpenAiConfig, readCalls, readJournal } from '../openai/client.ts';
 import { toServiceError } from '../openai/errors.ts';
 import { PARALLEL, patiently, realSleep, type Sleep } from '../openai/patience.ts';
 import type { Renderer } from '../renderer/renderer.ts';
@@ -66,7 +66,7 @@ export function openaiSampler(
 
     async function post({ callId, ...ask }: Ask, dialect: Dialect): Promise<WireAnswer> {
       const body = toBody(request, ask, form, dialect);
-      const headers = callHeaders({ callId, attempt: request.attempt });
+      const headers = callHeaders({ ...request, callId });
       const send = async (): Promise<WireAnswer> => {
         try {
           // The body has fields that the client's types do not know; it sends them as they are.
@@ -170,6 +170,15 @@ export function openaiSampler(
         throw toServiceError(error, root, of, signal);
       }
       throw new ServiceError('lost', `${service} at ${root} does not serve the model ${model}`, { service });
+    },
+
+    async journal(callPrefix, signal) {
+      const connection = connect();
+      try {
+        return await readCalls(connection, callPrefix, signal);
+      } catch (error) {
+        throw toServiceError(error, connection.root, of, signal);
+      }
     },
 
     async served(callPrefix, signal) {

@@ -1,3 +1,4 @@
+import type { ServedCall } from '../../core/ledger/types.ts';
 import type { Load } from '../gate.ts';
 
 /** The two ways a completion ends: a stop string or the end-of-text token, or the token limit. */
@@ -15,6 +16,8 @@ export interface SampleRequest {
   callId: string;
   /** Attempt number of the calling activity, from 1. */
   attempt: number;
+  /** Which activity calls: attempts of two of them may have one number. For the service's journal. */
+  activity?: string;
   /** The policy version: a checkpoint's `samplerModel`. */
   model: string;
   /** All prompts share the parameters below. */
@@ -65,7 +68,8 @@ export interface Sampler {
    * service keeps no journal.
    */
   served(callPrefix: string, signal: AbortSignal): Promise<{ calls: number; tokens: number } | null>;
-}
+  /** The same call by call, in the order served; null where the service keeps no such journal. */
+  journal(callPrefix: string, signal: AbortSignal): Promise<ServedCall[] | null>;
   /** How this process uses the service now; null or left out: nothing is known. */
   load?(): Load | null;
 }

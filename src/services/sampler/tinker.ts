@@ -98,6 +98,7 @@ export function tinkerSampler(
     },
 
     served: async () => null,
+    journal: async () => null,
     load: () => (lastAddress === null ? null : gates(lastAddress).load()),
   };
 }

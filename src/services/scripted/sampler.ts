@@ -3,6 +3,7 @@ import { tasks } from '../../core/tasks/index.ts';
 import type { ServiceError } from '../errors.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import type { Completion, SampleRequest, Sampler } from '../sampler/sampler.ts';
+import { memoryJournal } from './journal.ts';
 
 export interface ScriptedSamplerOptions {
   renderer: Renderer;
@@ -22,7 +23,7 @@ export const scriptedLogprob = (token: number): number => -(0.05 + 0.15 * (token
  * go back and try again. It keeps its journal in memory.
  */
 export function scriptedSampler({ renderer, faults }: ScriptedSamplerOptions): Sampler {
-  const journal: { callId: string; tokens: number }[] = [];
+  const journal = memoryJournal();
   const scripts = tasks.map((task) => task.create(task.options.parse({ name: task.name })));
 
   /** A prompt of no task gets an empty answer: a model that understands nothing ends its text at once. */
@@ -64,21 +65,14 @@ export function scriptedSampler({ renderer, faults }: ScriptedSamplerOptions): S
         return Array.from({ length: request.n }, (_, sample) => complete(request, prompt.text, index, sample));
       });
       const completionTokens = completions.flat().reduce((sum, completion) => sum + completion.tokens.length, 0);
-      journal.push({ callId: request.callId, tokens: completionTokens });
-      return {
-        completions,
-        calls: 1,
-        promptTokens: request.prompts.reduce((sum, { tokens }) => sum + tokens.length, 0),
-        completionTokens,
-      };
+      const promptTokens = request.prompts.reduce((sum, { tokens }) => sum + tokens.length, 0);
+      journal.add(request, { promptTokens, completionTokens });
+      return { completions, calls: 1, promptTokens, completionTokens };
     },
     async confirm(_model, signal) {
       signal.throwIfAborted();
     },
-    async served(callPrefix, signal) {
-      signal.throwIfAborted();
-      const calls = journal.filter((call) => call.callId.startsWith(callPrefix));
-      return { calls: calls.length, tokens: calls.reduce((sum, call) => sum + call.tokens, 0) };
-    },
+    served: journal.served,
+    journal: journal.journal,
   };
 }

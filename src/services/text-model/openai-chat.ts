@@ -2,7 +2,7 @@ import { deriveSeed } from '../../core/seed.ts';
 import { ServiceError } from '../errors.ts';
 import { createGates, type Gates } from '../gate.ts';
 import { limiter } from '../limit.ts';
-import { callHeaders, connectOpenAi, type OpenAiConfig, readJournal } from '../openai/client.ts';
+import { callHeaders, connectOpenAi, type OpenAiConfig, readCalls, readJournal } from '../openai/client.ts';
 import { toServiceError } from '../openai/errors.ts';
 import { stopReasonOf } from '../openai/finish-reason.ts';
 import { PARALLEL, patiently, realSleep, type Sleep } from '../openai/patience.ts';
@@ -46,7 +46,7 @@ export function openaiChatModel(
       const body = toBody(config.model, request, n, seed, used);
       const send = async () => {
         try {
-          const headers = callHeaders({ callId, attempt: request.attempt });
+          const headers = callHeaders({ ...request, callId });
           const options = { signal: AbortSignal.any([signal]), headers };
           return (await client.chat.completions.create(body as never, options)) as unknown as ChatAnswer;
         } catch (error) {
@@ -100,6 +100,14 @@ export function openaiChatModel(
     async ask(request, signal) {
       signal.throwIfAborted();
       return ask(request, signal);
+    },
+    async journal(callPrefix, signal) {
+      const connection = connectOpenAi(config, env, of);
+      try {
+        return await readCalls(connection, callPrefix, signal);
+      } catch (error) {
+        throw toServiceError(error, connection.root, of, signal);
+      }
     },
     async served(callPrefix, signal) {
       const connection = connectOpenAi(config, env, of);

@@ -22,6 +22,7 @@ export function policyTextModel(base: string, sampler: Sampler, renderer: Render
       return { texts, usage: { calls, promptTokens, completionTokens } };
     },
     served: (callPrefix, signal) => sampler.served(callPrefix, signal),
+    journal: (callPrefix, signal) => sampler.journal(callPrefix, signal),
     load: () => sampler.load?.() ?? null,
   };
 }

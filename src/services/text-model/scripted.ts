@@ -1,5 +1,6 @@
 import type { WrittenText } from '../../core/language/votes.ts';
 import { createRandom, deriveSeed, type Random } from '../../core/seed.ts';
+import { memoryJournal } from '../scripted/journal.ts';
 import type { TextModel } from './text-model.ts';
 
 /** How the script passes from one step to the next; a step keeps every word of its own but its heading's number. */
@@ -12,7 +13,7 @@ const HEADING = /^#+ *Step \d+:? */i;
  * only on the messages and the seed. It keeps its journal in memory.
  */
 export function scriptedTextModel(): TextModel {
-  const journal: { callId: string; tokens: number }[] = [];
+  const journal = memoryJournal();
   return {
     name: 'scripted',
     async ask(request, signal) {
@@ -21,15 +22,12 @@ export function scriptedTextModel(): TextModel {
       const prompt = request.messages.at(-1)?.content ?? '';
       const texts = scriptedWriting(prompt, request.n, random).map((text) => cut(text, request.maxTokens));
       const completionTokens = texts.reduce((sum, { text }) => sum + tokensIn(text), 0);
-      journal.push({ callId: request.callId, tokens: completionTokens });
       const promptTokens = request.messages.reduce((sum, { content }) => sum + tokensIn(content), 0);
+      journal.add(request, { promptTokens, completionTokens });
       return { texts, usage: { calls: 1, promptTokens, completionTokens } };
     },
-    async served(callPrefix, signal) {
-      signal.throwIfAborted();
-      const calls = journal.filter((call) => call.callId.startsWith(callPrefix));
-      return { calls: calls.length, tokens: calls.reduce((sum, call) => sum + call.tokens, 0) };
-    },
+    served: journal.served,
+    journal: journal.journal,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { ServedCall } from '../../core/ledger/types.ts';
 import type { Message } from '../../core/problem.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { Load } from '../gate.ts';
@@ -8,6 +9,8 @@ export interface TextRequest {
   callId: string;
   /** Attempt number of the calling activity, from 1. */
   attempt: number;
+  /** As `SampleRequest.activity`. */
+  activity?: string;
   messages: Message[];
   /** Answers wanted. */
   n: number;
@@ -30,7 +33,8 @@ export interface TextModel {
   ask(request: TextRequest, signal: AbortSignal): Promise<TextAnswer>;
   /** As `Sampler.served`. */
   served(callPrefix: string, signal: AbortSignal): Promise<{ calls: number; tokens: number } | null>;
-}
+  /** As `Sampler.journal`. */
+  journal(callPrefix: string, signal: AbortSignal): Promise<ServedCall[] | null>;
   /** As `Sampler.load`. */
   load?(): Load | null;
 }
