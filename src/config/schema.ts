@@ -39,6 +39,7 @@ const problemSource = z.union([
 
 /** Most requests at once to the service's address; what it can take below that is found out (`src/core/aimd.ts`). */
 const maxConcurrency = count.max(10_000).optional();
+
 const openaiSampler = z.strictObject({
   kind: z.literal('openai'),
   baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),

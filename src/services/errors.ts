@@ -18,6 +18,7 @@ export class ServiceError extends Error {
   readonly retryAfterMs: number | undefined;
   /** There was no answer in the time allowed. */
   readonly timedOut: boolean;
+
   constructor(
     kind: ServiceErrorKind,
     message: string,
