@@ -8,6 +8,7 @@ const typeOfKind: Record<ServiceErrorKind, FailureType> = {
   ambiguous: 'ServiceUnavailable',
   paused: 'ServiceUnavailable',
   lost: 'ServiceLostState',
+  expired: 'CheckpointLost',
   fatal: 'ServiceRefused',
 };
 

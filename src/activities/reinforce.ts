@@ -19,6 +19,7 @@ import type { ActivityDeps } from './deps.ts';
 import { failure } from './failures.ts';
 import { createLoader, requireArtifact } from './load.ts';
 import type { StoredStageResult } from './results.ts';
+import { checkPass, recordedPasses } from './resume-gate.ts';
 import type { IndexedTree } from './search.ts';
 import { liveModelAt, saveCheckpoint } from './train.ts';
 
@@ -191,6 +192,12 @@ export function createReinforceActivities(deps: ActivityDeps) {
             at.signal,
           );
           live = done.live;
+          const pass = losses.length;
+          if (pass < recordedPasses(checkpoint)) {
+            const { data } = batch;
+            const passName = artifactNames.rlPass(plan.key, iteration, pass);
+            await checkPass(store, passName, { checkpoint, data, result: done.result, limits: plan.resume });
+          }
           losses.push(done.result.loss);
           stats.push(importanceRatioStats(batch, done.result.logprobs));
           at.report({ phase: 'update', done: losses.length, total: batches.length });

@@ -10,7 +10,9 @@ import { ServiceError } from '../services/errors.ts';
 import type { LiveModel, Trainer } from '../services/trainer/trainer.ts';
 import { type Attempt, attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
+import { failure } from './failures.ts';
 import { createLoader, requireArtifact } from './load.ts';
+import { checkPass, recordedPasses } from './resume-gate.ts';
 
 export interface TrainStepsInput {
   plan: SftPlan;
@@ -57,14 +59,15 @@ export function createTrainActivities(deps: ActivityDeps) {
         for (let step = checkpoint.step; step < toStep; step++) {
           const batch = epochBatch(rows, seed, step, plan.params.batchSize);
           const learningRate = linearSchedule(step, plan.params);
-          const done = await trainer.step(
-            live,
-            sftData(batch, plan.params),
-            { name: 'cross_entropy' },
-            { ...plan.params.adam, learningRate },
-            at.signal,
-          );
+          const data = sftData(batch, plan.params);
+          const adam = { ...plan.params.adam, learningRate };
+          const done = await trainer.step(live, data, { name: 'cross_entropy' }, adam, at.signal);
           live = done.live;
+          const pass = step - checkpoint.step;
+          if (pass < recordedPasses(checkpoint)) {
+            const passName = artifactNames.sftPass(plan.key, checkpoint.step, pass);
+            await checkPass(store, passName, { checkpoint, data, result: done.result, limits: plan.resume });
+          }
           lossSum += done.result.loss;
           tokens += batch.reduce((sum, row) => sum + row.promptTokens.length + row.completionTokens.length, 0);
           at.report({ phase: 'train', done: step + 1, total: toStep });
@@ -133,8 +136,24 @@ export async function liveModelAt(
   options: { optimizer: boolean } = { optimizer: checkpoint.step > 0 },
 ): Promise<LiveModel> {
   if (live !== null && at.number === 1 && live.checkpointId === checkpoint.id) return live;
+  // A zombie that still steps it is refused from now on, and its memory is free.
+  if (live !== null && at.number > 1) await trainer.release(live, at.signal);
   at.report({ phase: `restore ${checkpoint.id}` });
-  return trainer.restore(checkpoint, options, at.signal);
+  try {
+    return await trainer.restore(checkpoint, options, at.signal);
+  } catch (error) {
+    throw error instanceof ServiceError && error.kind === 'expired' ? checkpointLost(checkpoint, error) : error;
+  }
+}
+
+/** Trying again cannot help, and what to give up is for a person to say. */
+function checkpointLost(checkpoint: Checkpoint, cause: ServiceError): Error {
+  return failure(
+    'CheckpointLost',
+    `checkpoint ${checkpoint.id} is gone (${cause.message}); those between two milestones are kept for ` +
+      `${intermediateTtlSeconds / 86_400} days. See "An expired checkpoint" in docs/operating.md for how to go on from ` +
+      'an earlier one, or set a new "salt" to start over',
+  );
 }
 
 /** Saves training state; the attempt is part of the name, so that a retry never meets its predecessor's files. */

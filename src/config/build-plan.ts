@@ -85,7 +85,8 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
   const sftPlan = (arm: Arm): SftPlan => {
     const params = { ...config.sft[arm], stepsPerChunk: config.sft.stepsPerChunk, adam: config.sft.adam };
     const { stepsPerChunk: _stepsPerChunk, ...content } = params;
-    return { ...context(key('sft', [arm, linearize.key, trainer, content])), arm, params, linearizeKey: linearize.key };
+    const sftKey = key('sft', [arm, linearize.key, trainer, content]);
+    return { ...context(sftKey), arm, params, resume: config.resume, linearizeKey: linearize.key };
   };
   const sft = { search: sftPlan('search'), direct: sftPlan('direct') };
 
@@ -105,6 +106,7 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
       ...context(key('rl', content)),
       arm,
       params: { ...config.rl[arm], adam, guards, difficulty, iterationsPerRun },
+      resume: config.resume,
       prompts,
       search: { key: search.key, problems: search.problems, params: search.params },
       sftKey: sft[arm].key,

@@ -70,12 +70,15 @@ export type LanguagePlan = RunConfig['roles'] & {
 export interface SftPlan extends StageContext {
   arm: Arm;
   params: RunConfig['sft'][Arm] & { stepsPerChunk: number; adam: RunConfig['sft']['adam'] };
+  /** Absent in the plans of runs that began without it: our default. */
+  resume?: RunConfig['resume'];
   linearizeKey: string;
 }
 
 export interface RlPlan extends StageContext {
   arm: Arm;
   params: RunConfig['rl'][Arm] & Pick<RunConfig['rl'], 'adam' | 'guards' | 'iterationsPerRun' | 'difficulty'>;
+  resume?: RunConfig['resume'];
   /** Problems of its own, or null: the searched ones inside the difficulty band. */
   prompts: ArtifactRef | null;
   /** Where the searched problems' trees are. */
@@ -118,10 +121,15 @@ export const artifactNames = {
   rows: (key: string, arm: Arm) => `linearize/${key}/${arm}.jsonl`,
   funnel: (key: string) => `linearize/${key}/funnel.json`,
   sftStep: (key: string, step: number) => `sft/${key}/step-${String(step).padStart(5, '0')}.json`,
+  /** A forward pass after a checkpoint, from 0: what a model restored there must see again. */
+  sftPass: (key: string, step: number, pass: number) =>
+    `sft/${key}/pass-${String(step).padStart(5, '0')}-${pass}.json`,
   rlPrompts: (key: string) => `rl/${key}/prompts.jsonl`,
   rollouts: (key: string, iteration: number) =>
     `rl/${key}/iter-${String(iteration).padStart(4, '0')}/rollouts-00.jsonl`,
   update: (key: string, iteration: number) => `rl/${key}/iter-${String(iteration).padStart(4, '0')}/update.json`,
+  rlPass: (key: string, iteration: number, pass: number) =>
+    `rl/${key}/iter-${String(iteration).padStart(4, '0')}/pass-${pass}.json`,
   /** A stage's summary: its presence means the stage is finished. */
   result: (stage: 'linearize' | 'sft' | 'rl', key: string) => `${stage}/${key}/result.json`,
   answers: (key: string, entry: { name: string; stageKey: string | null }, benchmark: string, first: number) =>

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defaultResumeLimits } from '../core/resume-gate.ts';
 import type { TaskOptions } from '../core/task.ts';
 import { tasks } from '../core/tasks/index.ts';
 
@@ -243,6 +244,14 @@ const rl = z.strictObject({
   direct: rlArm({ maxTokens: 64 }),
 });
 
+/** After a restore the first forward pass is compared with the recorded one: see `src/core/resume-gate.ts`. */
+const resume = z.strictObject({
+  /** Mean |log p - log p recorded| per token beyond which the stage stops. */
+  maxLogprobGap: z.number().min(0).default(defaultResumeLimits.maxLogprobGap),
+  /** The same of any single token. */
+  maxTokenGap: z.number().min(0).default(defaultResumeLimits.maxTokenGap),
+});
+
 const evaluate = z.strictObject({
   /**
    * Test problems that also stand in the search or RL data: `refuse` the run, `leave-out` the training problems, or
@@ -282,6 +291,7 @@ export const runConfigSchema = z.strictObject({
   linearize: linearize.prefault({}),
   sft: sft.prefault({}),
   rl: rl.prefault({}),
+  resume: resume.prefault({}),
   evaluate: evaluate.prefault({}),
   notes: z.record(z.string(), z.enum(['paper', 'ours'])).default({}),
 });

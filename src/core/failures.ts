@@ -13,6 +13,10 @@ export const failureTypes = {
   CorruptArtifact: { retry: false },
   /** A training guard tripped: reward, entropy or log-prob gap. */
   TrainingCollapsed: { retry: false },
+  /** A restored model is not the one that was saved: its first log-probabilities differ from the recorded ones. */
+  ResumeMismatch: { retry: false },
+  /** A checkpoint that the next step needs has expired or was deleted; the message says from where to go on. */
+  CheckpointLost: { retry: false },
   /** Not one problem of the corpus could be searched; the message holds the first failure. */
   SearchFailed: { retry: false },
   /** Unreachable, overloaded or broken for now. */

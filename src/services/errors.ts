@@ -4,11 +4,12 @@
  *
  * - `retryable`: try again after a pause (5xx, 429, connection lost)
  * - `lost`: a model, checkpoint or promise the service no longer has: restore from the last checkpoint
+ * - `expired`: a checkpoint the service no longer has: nothing brings it back
  * - `ambiguous`: sent, but unknown whether it was executed
  * - `paused`: the service asks to wait (billing, capacity)
  * - `fatal`: the request itself is wrong; retrying cannot help
  */
-export type ServiceErrorKind = 'retryable' | 'lost' | 'ambiguous' | 'paused' | 'fatal';
+export type ServiceErrorKind = 'retryable' | 'lost' | 'expired' | 'ambiguous' | 'paused' | 'fatal';
 
 export class ServiceError extends Error {
   override name = 'ServiceError';

@@ -13,6 +13,7 @@ describe('what Temporal sees of a service’s error', () => {
     ['ambiguous', 'ServiceUnavailable', false],
     ['paused', 'ServiceUnavailable', false],
     ['lost', 'ServiceLostState', false],
+    ['expired', 'CheckpointLost', true],
     ['fatal', 'ServiceRefused', true],
   ])('%s is %s, never retried: %s', (kind, type, nonRetryable) => {
     const seen = toFailure(new ServiceError(kind, 'it broke', { service: 'sampler', status: 500 }));

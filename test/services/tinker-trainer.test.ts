@@ -71,8 +71,26 @@ describe('a Tinker trainer restores', () => {
   it('nothing of a checkpoint that is gone, and leaves no model behind', async () => {
     server.answer(future, { json: { model_id: 'm' } });
     server.answer('/load_weights', { status: 404, json: { detail: 'Checkpoint does not exist' } });
-    await expect(trainer().restore(trained, { optimizer: true }, signal)).rejects.toMatchObject({ kind: 'lost' });
+    await expect(trainer().restore(trained, { optimizer: true }, signal)).rejects.toMatchObject({ kind: 'expired' });
     expect(bodies('/unload_model')).toMatchObject([{ model_id: 'm' }]);
+  });
+
+  it.each([
+    [{ status: 404, json: { detail: 'Model m is not loaded' } }],
+    [{ status: 410, json: { detail: 'unknown promise' } }],
+  ])('and tells an expired checkpoint from a model that the server has lost: %j', async (answer) => {
+    server.answer(future, { json: { model_id: 'm' } });
+    server.answer('/load_weights', answer);
+    await expect(trainer().restore(trained, { optimizer: true }, signal)).rejects.toMatchObject({ kind: 'lost' });
+  });
+
+  it('and knows that a checkpoint is gone from a promise that failed, too', async () => {
+    server.answer(
+      future,
+      { json: { model_id: 'm' } },
+      { json: { error: 'Checkpoint tinker://x does not exist (or expired)', category: 'user' } },
+    );
+    await expect(trainer().restore(trained, { optimizer: true }, signal)).rejects.toMatchObject({ kind: 'expired' });
   });
 });
 

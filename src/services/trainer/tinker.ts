@@ -107,7 +107,7 @@ export function tinkerTrainer(
         await load.result();
       } catch (error) {
         await unload(client, modelId);
-        throw error;
+        throw isAboutCheckpoint(error) ? expired(error) : error;
       }
       return { modelId, nextSeqId: 2, checkpointId: checkpoint.id };
     },
@@ -151,6 +151,14 @@ export function tinkerTrainer(
     },
   };
 }
+
+/** Servers say 404 for a checkpoint they no longer have, as for a model; only the words differ. */
+function isAboutCheckpoint(error: unknown): error is ServiceError {
+  if (!(error instanceof ServiceError) || error.kind !== 'lost' || error.status === 410) return false;
+  return /checkpoint/i.test(error.message) && !/not loaded/i.test(error.message);
+}
+
+const expired = (cause: ServiceError) => new ServiceError('expired', cause.message, { service, cause });
 
 const advance = (live: LiveModel): LiveModel => ({ ...live, nextSeqId: live.nextSeqId + 1 });
 
