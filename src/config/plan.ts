@@ -122,8 +122,7 @@ export const artifactNames = {
   funnel: (key: string) => `linearize/${key}/funnel.json`,
   sftStep: (key: string, step: number) => `sft/${key}/step-${String(step).padStart(5, '0')}.json`,
   /** A forward pass after a checkpoint, from 0: what a model restored there must see again. */
-  sftPass: (key: string, step: number, pass: number) =>
-    `sft/${key}/pass-${String(step).padStart(5, '0')}-${pass}.json`,
+  sftPass: (key: string, step: number, pass: number) => `sft/${key}/pass-${String(step).padStart(5, '0')}-${pass}.json`,
   rlPrompts: (key: string) => `rl/${key}/prompts.jsonl`,
   rollouts: (key: string, iteration: number) =>
     `rl/${key}/iter-${String(iteration).padStart(4, '0')}/rollouts-00.jsonl`,
