@@ -68,14 +68,14 @@ export function openServices(env: NodeJS.ProcessEnv, warn: Warn = console.warn):
 }
 
 function createSampler(
-  { sampler }: PolicyConfig,
+  { sampler, base }: PolicyConfig,
   env: NodeJS.ProcessEnv,
   renderer: Renderer,
   { warn, gates }: { warn: Warn; gates: Gates },
 ): Sampler {
   switch (sampler.kind) {
     case 'openai':
-      return openaiSampler(sampler, env, renderer, { warn, gates });
+      return openaiSampler(sampler, env, renderer, { warn, gates, base });
     case 'tinker':
       return tinkerSampler(sampler, env, renderer, { gates });
     case 'scripted':

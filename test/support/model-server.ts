@@ -98,8 +98,18 @@ export const strictServer: Partial<ServerBehaviour> = {
   strict: true,
 };
 
-/** One answer that goes wrong. */
-export type Fault = { status: number; retryAfter?: number; message?: string } | { cut: true };
+/**
+ * One answer that goes wrong: a refusal; a body that ends in its middle (`cut`), whose connection breaks there
+ * (`reset`) or that never ends (`drip`); no answer at all (`hang`); a page for people (`page`); words that are no JSON.
+ */
+export type Fault =
+  | { status: number; retryAfter?: number; message?: string }
+  | { cut: true }
+  | { reset: true }
+  | { drip: true }
+  | { hang: true }
+  | { page: true }
+  | { words: true };
 
 export interface ModelServerOptions {
   /**
@@ -130,6 +140,10 @@ export interface ModelServer {
   behave(change: Partial<ServerBehaviour>): void;
   /** The next requests for samples fail so, one each; earlier plans are forgotten. */
   fail(...faults: Fault[]): void;
+  /** Requests whose caller went away before they were answered. */
+  abandoned(): number;
+  /** Resolves as soon as it holds; looked at whenever a request comes or its caller goes away. */
+  until(holds: () => boolean): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -153,6 +167,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
     const body = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>);
     const path = request.url ?? '';
     requests.push({ method: request.method ?? '', path, headers: request.headers, body });
+    look();
     if (does.delayMs > 0) await delay(does.delayMs);
     const fault = path.endsWith('/completions') ? faults.shift() : undefined;
     if (fault !== undefined) return failWith(fault, response);
@@ -315,18 +330,32 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
   }
 
   function failWith(fault: Fault, response: ServerResponse): void {
-    if ('cut' in fault) {
-      // A body that ends in its middle.
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
-      response.write('{"choices": [');
-      return void response.socket?.end();
+    if ('status' in fault) {
+      const headers: Record<string, string> =
+        fault.retryAfter === undefined ? {} : { 'retry-after': String(fault.retryAfter) };
+      return void send(response, fault.status, { error: { message: fault.message ?? 'on demand' } }, headers);
     }
-    const headers: Record<string, string> =
-      fault.retryAfter === undefined ? {} : { 'retry-after': String(fault.retryAfter) };
-    send(response, fault.status, { error: { message: fault.message ?? 'on demand' } }, headers);
+    if ('hang' in fault) return;
+    if ('page' in fault) {
+      response.writeHead(200, { 'content-type': 'text/html' });
+      return void response.end('<html>Please log in</html>');
+    }
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
+    response.write('words' in fault ? 'So, '.repeat(250) : '{"choices": [');
+    if ('cut' in fault) response.socket?.end();
+    if ('reset' in fault) setImmediate(() => response.socket?.resetAndDestroy());
   }
 
+  let abandoned = 0;
+  const watchers = new Set<() => void>();
+  const look = () => {
+    for (const watcher of watchers) watcher();
+  };
   const server = createServer((request, response) => {
+    response.on('close', () => {
+      if (!response.writableFinished) abandoned += 1;
+      look();
+    });
     serve(request, response).catch((error: Error) => send(response, 500, { error: { message: error.stack } }));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -335,6 +364,17 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
     requests,
     behave: (change) => void Object.assign(does, change),
     fail: (...list) => void faults.splice(0, Number.POSITIVE_INFINITY, ...list),
+    abandoned: () => abandoned,
+    until: (holds) =>
+      new Promise((resolve) => {
+        const watcher = () => {
+          if (!holds()) return;
+          watchers.delete(watcher);
+          resolve();
+        };
+        watchers.add(watcher);
+        watcher();
+      }),
     close: () => {
       server.closeAllConnections();
       return new Promise((resolve) => server.close(() => resolve()));

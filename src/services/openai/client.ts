@@ -16,6 +16,8 @@ export interface OpenAiService {
   name: string;
   /** Where its section stands in the configuration. */
   path: string;
+  /** Where the configuration names the model that is asked for, if it does. */
+  namesModel?: string;
 }
 
 /**

@@ -25,6 +25,12 @@ export function toServiceError(error: unknown, root: string, of: OpenAiService, 
   }
   if (!(error instanceof APIError) || error.status === undefined) return error;
   const status = Number(error.status);
+  if (status === 404 && of.namesModel !== undefined && isAboutModel(error)) {
+    const message =
+      `${service} at ${root} does not serve the model that ${of.namesModel} names: ${error.message}; correct the name, ` +
+      'or start the service with that model (`astroflow check` lists what it serves)';
+    return new ServiceError('fatal', message, { service, status, cause: error });
+  }
   const retryable = status === 408 || status === 429 || status >= 500;
   const kind = retryable ? 'retryable' : status === 404 && isAboutModel(error) ? 'lost' : 'fatal';
   const wait = retryAfterMs(error.headers);

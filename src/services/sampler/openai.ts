@@ -2,8 +2,8 @@ import { ServiceError } from '../errors.ts';
 import { createGates, type Gates } from '../gate.ts';
 import { limiter } from '../limit.ts';
 import { callHeaders, connectOpenAi, type OpenAiConfig, readCalls, readJournal } from '../openai/client.ts';
-import { toServiceError } from '../openai/errors.ts';
 import { PARALLEL, patiently, realSleep, type Sleep } from '../openai/patience.ts';
+import { within } from '../openai/within.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import { cutAtStop } from './cut-at-stop.ts';
 import { type Ask, type Calls, collect } from './openai-calls.ts';
@@ -21,6 +21,8 @@ export interface OpenAiSamplerHooks {
   warn?: (message: string) => void;
   /** Shared by all that this process sends to a service. */
   gates?: Gates;
+  /** The model that the configuration names: a server without it cannot get it back, one without a version can. */
+  base?: string;
   /** Injectable for tests. */
   sleep?: Sleep;
 }
@@ -38,7 +40,7 @@ export function openaiSampler(
   config: OpenAiSamplerConfig,
   env: NodeJS.ProcessEnv,
   renderer: Renderer,
-  { warn = console.warn, gates = createGates(warn), sleep = realSleep }: OpenAiSamplerHooks = {},
+  { warn = console.warn, gates = createGates(warn), base, sleep = realSleep }: OpenAiSamplerHooks = {},
 ): Sampler {
   const form = { prompts: config.prompts, bos: renderer.bos };
   let known: { root: string; dialect: Dialect; said: Set<string> } = { root: '', dialect: fluent, said: new Set() };
@@ -48,6 +50,8 @@ export function openaiSampler(
     if (known.root !== connection.root) known = { root: connection.root, dialect: fluent, said: new Set() };
     return connection;
   }
+
+  const serviceOf = ({ model }: SampleRequest) => (model === base ? { ...of, namesModel: 'policy.base' } : of);
 
   function sayOnce(message: string): void {
     if (known.said.has(message)) return;
@@ -67,17 +71,11 @@ export function openaiSampler(
     async function post({ callId, ...ask }: Ask, dialect: Dialect): Promise<WireAnswer> {
       const body = toBody(request, ask, form, dialect);
       const headers = callHeaders({ ...request, callId });
-      const send = async (): Promise<WireAnswer> => {
-        try {
-          // The body has fields that the client's types do not know; it sends them as they are.
-          // It leaves a listener on every signal it is given: each request gets one of its own.
-          const options = { signal: AbortSignal.any([signal]), headers };
-          return (await client.completions.create(body as never, options)) as unknown as WireAnswer;
-        } catch (error) {
-          throw toServiceError(error, root, of, caller);
-        }
-      };
-      const answer = await gate.run(send, signal, config.timeoutMs);
+      const exchange = { root, of: serviceOf(request), timeoutMs: config.timeoutMs, caller, signal };
+      // The body has fields that the client's types do not know; it sends them as they are.
+      const send = () =>
+        within(exchange, (until) => client.completions.create(body as never, { signal: until, headers }));
+      const answer = (await gate.run(send, signal, config.timeoutMs)) as unknown as WireAnswer;
       answered += 1;
       return answer;
     }
@@ -159,35 +157,29 @@ export function openaiSampler(
 
     load: () => (known.root === '' ? null : gates(known.root).load()),
 
-    async confirm(model, signal) {
+    async confirm(model, caller) {
       const { client, root } = connect();
-      try {
+      const isServed = await within({ root, of, timeoutMs: config.timeoutMs, caller }, async (signal) => {
         // The list, not one model: not every server answers for a single name.
-        for await (const served of client.models.list({ signal: AbortSignal.any([signal]) })) {
-          if (served.id === model) return;
+        for await (const served of client.models.list({ signal })) {
+          if (served.id === model) return true;
         }
-      } catch (error) {
-        throw toServiceError(error, root, of, signal);
-      }
+        return false;
+      });
+      if (isServed) return;
       throw new ServiceError('lost', `${service} at ${root} does not serve the model ${model}`, { service });
     },
 
-    async journal(callPrefix, signal) {
+    async journal(callPrefix, caller) {
       const connection = connect();
-      try {
-        return await readCalls(connection, callPrefix, signal);
-      } catch (error) {
-        throw toServiceError(error, connection.root, of, signal);
-      }
+      const exchange = { root: connection.root, of, timeoutMs: config.timeoutMs, caller };
+      return within(exchange, (signal) => readCalls(connection, callPrefix, signal));
     },
 
-    async served(callPrefix, signal) {
+    async served(callPrefix, caller) {
       const connection = connect();
-      try {
-        return await readJournal(connection, callPrefix, signal);
-      } catch (error) {
-        throw toServiceError(error, connection.root, of, signal);
-      }
+      const exchange = { root: connection.root, of, timeoutMs: config.timeoutMs, caller };
+      return within(exchange, (signal) => readJournal(connection, callPrefix, signal));
     },
   };
 }

@@ -3,9 +3,9 @@ import { ServiceError } from '../errors.ts';
 import { createGates, type Gates } from '../gate.ts';
 import { limiter } from '../limit.ts';
 import { callHeaders, connectOpenAi, type OpenAiConfig, readCalls, readJournal } from '../openai/client.ts';
-import { toServiceError } from '../openai/errors.ts';
 import { stopReasonOf } from '../openai/finish-reason.ts';
 import { PARALLEL, patiently, realSleep, type Sleep } from '../openai/patience.ts';
+import { within } from '../openai/within.ts';
 import { afterRefusal, both, type Dialect, fluent } from '../sampler/openai-dialect.ts';
 import type { TextAnswer, TextModel, TextRequest } from './text-model.ts';
 
@@ -32,7 +32,8 @@ export function openaiChatModel(
   env: NodeJS.ProcessEnv,
   { gates = createGates(), sleep = realSleep }: { gates?: Gates; sleep?: Sleep } = {},
 ): TextModel {
-  const of = { name: `the model ${config.model} (roles)`, path: 'roles.*.model' };
+  const path = 'roles.*.model';
+  const of = { name: `the model ${config.model} (roles)`, path, namesModel: `${path}.model` };
   /** What the server was seen to take; its own limit on tokens has two names. */
   let dialect: Dialect = fluent;
   let lastRoot: string | null = null;
@@ -44,17 +45,12 @@ export function openaiChatModel(
     for (;;) {
       const used = dialect;
       const body = toBody(config.model, request, n, seed, used);
-      const send = async () => {
-        try {
-          const headers = callHeaders({ ...request, callId });
-          const options = { signal: AbortSignal.any([signal]), headers };
-          return (await client.chat.completions.create(body as never, options)) as unknown as ChatAnswer;
-        } catch (error) {
-          throw toServiceError(error, root, of, signal);
-        }
-      };
+      const headers = callHeaders({ ...request, callId });
+      const exchange = { root, of, timeoutMs: config.timeoutMs, caller: signal };
+      const send = () =>
+        within(exchange, (until) => client.chat.completions.create(body as never, { signal: until, headers }));
       try {
-        return await gate.run(send, signal, config.timeoutMs);
+        return (await gate.run(send, signal, config.timeoutMs)) as unknown as ChatAnswer;
       } catch (error) {
         const learned = afterRefusal(used, error, body) ?? otherLimit(used, error);
         if (learned === null) throw error;
@@ -101,21 +97,15 @@ export function openaiChatModel(
       signal.throwIfAborted();
       return ask(request, signal);
     },
-    async journal(callPrefix, signal) {
+    async journal(callPrefix, caller) {
       const connection = connectOpenAi(config, env, of);
-      try {
-        return await readCalls(connection, callPrefix, signal);
-      } catch (error) {
-        throw toServiceError(error, connection.root, of, signal);
-      }
+      const exchange = { root: connection.root, of, timeoutMs: config.timeoutMs, caller };
+      return within(exchange, (signal) => readCalls(connection, callPrefix, signal));
     },
-    async served(callPrefix, signal) {
+    async served(callPrefix, caller) {
       const connection = connectOpenAi(config, env, of);
-      try {
-        return await readJournal(connection, callPrefix, signal);
-      } catch (error) {
-        throw toServiceError(error, connection.root, of, signal);
-      }
+      const exchange = { root: connection.root, of, timeoutMs: config.timeoutMs, caller };
+      return within(exchange, (signal) => readJournal(connection, callPrefix, signal));
     },
   };
 }
