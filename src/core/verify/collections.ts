@@ -1,7 +1,7 @@
 import { exactValue } from './exact.ts';
 import { reduce } from './fraction.ts';
 import { UndefinedError } from './limits.ts';
-import { assignedValues, isConstant } from './relations.ts';
+import { assignedValues, isConstant, withNames } from './relations.ts';
 import type { Value } from './values.ts';
 import { different, equal, type Options, unknown, type Verdict } from './verdict.ts';
 
@@ -15,7 +15,10 @@ export function compareCollections(
   options: Options,
   compare: Compare,
 ): Verdict {
-  const [g, p] = [assignedValues(gold.items), assignedValues(prediction.items)];
+  const named = [gold, prediction].map(({ items }) => items.some(({ kind }) => kind === 'chain'));
+  // x = 3, x = -2 is not x = 3, y = -2: the names are left out only where the other answer has none.
+  const without = named[0] === named[1] ? withNames : assignedValues;
+  const [g, p] = [without(gold.items), without(prediction.items)];
   const conditions = [...g, ...p].some((item) => item.kind === 'chain' || !isConstant(item));
   if (conditions && gold.kind === 'list' && prediction.kind === 'list') {
     if (gold.joined !== null && prediction.joined !== null && gold.joined !== prediction.joined) {
@@ -25,8 +28,8 @@ export function compareCollections(
   const distinct = gold.kind === 'set' || prediction.kind === 'set';
   const verdict = matchUnordered(g, p, distinct, options, compare);
   // x = 1, y = 2 for the numbers 2 and 1: which of them belongs to which name is lost.
-  const named = [g, p].map((items) => items.some((item) => item.kind === 'chain'));
-  if (verdict.equal !== true || named[0] === named[1]) return verdict;
+  if (verdict.equal !== true || ![...g, ...p].some(({ kind }) => kind === 'chain') || named[0] === named[1])
+    return verdict;
   const inOrder = !options.strict && g.every((item, index) => compare(item, p[index] as Value, options).equal === true);
   return inOrder ? verdict : unknown('only one of them names its values');
 }

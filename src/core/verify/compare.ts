@@ -2,6 +2,7 @@ import { compareCollections } from './collections.ts';
 import { compareScalars } from './compare-scalar.ts';
 import { compareUnions, isSetOfReals } from './real-sets.ts';
 import { compareChains, compareWithChain } from './relations.ts';
+import { compareStatements } from './statements.ts';
 import { foldText } from './text.ts';
 import { unitsAgree } from './units.ts';
 import type { Scalar, Value } from './values.ts';
@@ -9,6 +10,8 @@ import { different, equal, type Options, unknown, type Verdict } from './verdict
 
 /** Compares two typed answers. The gold answer decides the form. */
 export function compareValues(gold: Value, prediction: Value, options: Options): Verdict {
+  const statements = compareStatements(gold, prediction, options, compareValues, compareInOrder);
+  if (statements !== null) return statements;
   if (gold.kind === 'choice' || prediction.kind === 'choice') return compareChoice(gold, prediction, options);
   if (gold.kind === 'chain') {
     if (prediction.kind === 'chain') return compareChains(gold, prediction, options, compareValues);

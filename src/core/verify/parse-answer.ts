@@ -3,6 +3,7 @@ import { fraction } from './fraction.ts';
 import { AmbiguousError, LimitError, MAX_CHARACTERS, ParseError } from './limits.ts';
 import { MAX_PART_DEPTH, parsePart } from './parse-part.ts';
 import { expandPlusMinus } from './plus-minus.ts';
+import { withoutAnd } from './statements.ts';
 import { choiceLetter, foldText, numberWord } from './text.ts';
 import { tokenize } from './tokenize.ts';
 import { parseUnit } from './units.ts';
@@ -99,7 +100,7 @@ function basedNumber(digits: string, index: string): Value {
 
 function parseTop(tokens: Tokens, text: string, depth: number): Value {
   try {
-    return expandPlusMinus(parsePart(tokens, { from: 0, to: tokens.list.length }, depth));
+    return withoutAnd(expandPlusMinus(parsePart(tokens, { from: 0, to: tokens.list.length }, depth)));
   } catch (error) {
     if (!(error instanceof ParseError) || error instanceof AmbiguousError) throw error;
     const words = plainText(tokens);

@@ -82,15 +82,19 @@ function isFigure(expression: Expression): boolean {
 
 /** `x = 1, x = 2` and `x = 1, 2` without the name; anything else as it is. */
 export function assignedValues(items: readonly Value[]): readonly Value[] {
-  const assigned = items.map(assignment);
+  const assigned = withNames(items).map(assignment);
   const [first] = assigned;
   if (first === undefined || first === null) return items;
-  if (assigned.every((part) => part !== null && sameName(part.name, first.name))) {
-    return assigned.map((part) => (part as Assigned).value);
-  }
-  const others = items.slice(1);
-  if (others.every((item) => item.kind !== 'chain')) return [first.value, ...others];
-  return items;
+  const same = assigned.every((part) => part !== null && sameName(part.name, first.name));
+  return same ? assigned.map((part) => (part as Assigned).value) : items;
+}
+
+/** `x = 1, 2` with the name before each value; anything else as it is. */
+export function withNames(items: readonly Value[]): readonly Value[] {
+  const [first, ...others] = items;
+  const assigned = first === undefined ? null : assignment(first);
+  if (first === undefined || assigned === null || others.some(({ kind }) => kind === 'chain')) return items;
+  return [first, ...others.map((value): Value => ({ kind: 'chain', parts: [assigned.name, value], relations: ['='] }))];
 }
 
 interface Assigned {
@@ -110,7 +114,7 @@ function sameName(a: Value, b: Value): boolean {
   return nameText(a.expression) === nameText(b.expression);
 }
 
-function nameText(expression: Expression): string {
+export function nameText(expression: Expression): string {
   if (expression.kind === 'variable') return expression.name;
   if (expression.kind === 'product') return expression.factors.map(nameText).join(' ');
   if (expression.kind === 'quotient') return `${nameText(expression.top)} / ${nameText(expression.bottom)}`;
