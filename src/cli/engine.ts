@@ -15,6 +15,8 @@ export interface EngineOptions {
   logFile: string;
   model?: string;
   threads?: number;
+  /** Left out: any free one. */
+  port?: number;
 }
 
 /** The bundled model service on a free port. */
@@ -43,9 +45,9 @@ export function startEngine(options: EngineOptions): Engine {
   return { child, url };
 }
 
-export function engineArguments({ data, model, threads = 2 }: EngineOptions): string[] {
+export function engineArguments({ data, model, threads = 2, port = 0 }: EngineOptions): string[] {
   const args = ['-m', 'engine', '--model', model ?? join('engine', 'base', 'model'), '--data', data];
-  args.push('--host', '127.0.0.1', '--port', '0', '--threads', `${threads}`, '--parent-pid', `${process.pid}`);
+  args.push('--host', '127.0.0.1', '--port', `${port}`, '--threads', `${threads}`, '--parent-pid', `${process.pid}`);
   return args;
 }
 

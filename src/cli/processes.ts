@@ -10,6 +10,8 @@ export interface Child {
   hasExited(): boolean;
   /** SIGTERM, then SIGKILL after `graceMs`. Resolves when it has ended. */
   stop(graceMs?: number): Promise<void>;
+  /** SIGKILL at once: it learns nothing of its end. Resolves when it is gone. */
+  kill(): Promise<void>;
 }
 
 export interface ChildOptions {
@@ -89,6 +91,11 @@ export function startChild(options: ChildOptions): Child {
       const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), graceMs);
       await exited;
       clearTimeout(timer);
+    },
+    async kill() {
+      if (ended) return;
+      signalGroup(child, 'SIGKILL');
+      await exited;
     },
   };
 }

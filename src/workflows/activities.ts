@@ -16,12 +16,18 @@ const retry = {
 /** Not the SDK's default, whatever its documentation says: a cancelled run has ended when its last call has. */
 const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
 
+/**
+ * How long a killed worker's activities stay unnoticed. A living one reports every four to eight seconds, whatever it
+ * waits for; one that is wrongly given up costs its model calls and nothing else.
+ */
+const heartbeatTimeout = '15 seconds';
+
 /** Look-ups and small writes: milliseconds. Two minutes cover a store that hangs; ten attempts a restart of it. */
 export function shortActivities() {
   return proxyActivities<Activities>({
     cancellationType,
     startToCloseTimeout: '2 minutes',
-    heartbeatTimeout: '30 seconds',
+    heartbeatTimeout,
     retry: { ...retry, maximumAttempts: 10 },
   });
 }
@@ -32,7 +38,7 @@ export function sampleActivities() {
     cancellationType,
     taskQueue: `${workflowInfo().taskQueue}-sample`,
     startToCloseTimeout: '30 minutes',
-    heartbeatTimeout: '30 seconds',
+    heartbeatTimeout,
     retry: { ...retry, maximumAttempts: 20 },
   });
 }
@@ -43,12 +49,12 @@ export function trainActivities() {
     cancellationType,
     taskQueue: `${workflowInfo().taskQueue}-train`,
     startToCloseTimeout: '1 hour',
-    heartbeatTimeout: '60 seconds',
+    heartbeatTimeout,
     retry: { ...retry, maximumAttempts: 20 },
   });
 }
 
-/** Busy loops (linearise, statistics) away from the queue whose heartbeats must not starve. */
+/** Busy loops (linearise, statistics) away from the queue whose heartbeats must not starve; theirs may, for a while. */
 export function cpuActivities() {
   return proxyActivities<Activities>({
     cancellationType,
