@@ -156,6 +156,8 @@ export function createReinforceActivities(deps: ActivityDeps) {
             };
           }),
         );
+        // Before they are stored: answers that nothing can be trained on would stay for good.
+        requireLogprobs(records, 'the sampler (policy.sampler)');
         const ref = await store.putLines(name, records);
         return { ref, usage: usageOf(await store.getLines<RolloutRecord>(ref)) };
       }),
@@ -178,6 +180,7 @@ export function createReinforceActivities(deps: ActivityDeps) {
         const task = getTask(plan.task);
         const { trainer } = deps.services(plan.policy);
         const rollouts = await store.getLines<RolloutRecord>(input.rollouts);
+        requireLogprobs(rollouts, store.locate(input.rollouts.uri));
         const batches = buildPolicyBatches(rollouts, params);
         let live = await liveModelAt(trainer, checkpoint, input.live, at, { optimizer: iteration > 0 });
         const loss = lossOf(params);
@@ -245,6 +248,19 @@ export function createReinforceActivities(deps: ActivityDeps) {
     }
     return store.putLines(artifactNames.rlPrompts(plan.key), kept);
   }
+}
+
+/** @throws ServiceRefused (final): asking again gives the same answers */
+function requireLogprobs(records: readonly RolloutRecord[], from: string): void {
+  const bare = records.find((record) => record.samplerLogprobs.length !== record.completionTokens.length);
+  if (bare === undefined) return;
+  const { problemId, sample, samplerLogprobs, completionTokens } = bare;
+  throw failure(
+    'ServiceRefused',
+    `${from}: answer ${sample} to ${problemId} has ${samplerLogprobs.length} log-probabilities for ` +
+      `${completionTokens.length} tokens, and reinforcement learning needs one for each: use a sampler that gives ` +
+      'them ("astroflow check" tells), or set "rl.<arm>.iterations" to 0',
+  );
 }
 
 function usageOf(records: readonly RolloutRecord[]): Usage {

@@ -114,6 +114,20 @@ describe('one iteration’s answers', () => {
     expect(await texts(0)).not.toEqual(await texts(1));
   });
 
+  it('are not stored where the sampler gives no log-probabilities: nothing could be trained on them', async () => {
+    const bare = (real: Sampler): Sampler => ({
+      ...real,
+      sample: async (request, signal) => real.sample({ ...request, logprobs: false }, signal),
+    });
+    const rl = withParams({}, 'bare');
+    await expect(rollout({ doubles: { sampler: bare } }, rl)).rejects.toMatchObject({
+      type: 'ServiceRefused',
+      nonRetryable: true,
+      message: expect.stringMatching(/has 0 log-probabilities for \d+ tokens/),
+    });
+    expect(await lab.store.find(artifactNames.rollouts('bare', 0))).toBeNull();
+  });
+
   it('need a published checkpoint', async () => {
     const { samplerModel: _samplerModel, ...unpublished } = checkpoint;
     const asked = lab.call('rollout', { plan: plan.rl.search, iteration: 7, prompts, checkpoint: unpublished });
@@ -193,6 +207,20 @@ describe('one update', () => {
     const { checkpoint: next, summary } = await lab.call('updatePolicy', input);
     expect(summary).toMatchObject({ zeroVarianceGroups: 4, loss: null, logprobGap: null });
     expect(next.step).toBe(0);
+  });
+
+  it('is refused for good on answers without log-probabilities, naming their file', async () => {
+    const rl = withParams({}, 'without-logprobs');
+    const { ref } = await rollout({}, rl);
+    const records = await lab.store.getLines<RolloutRecord>(ref);
+    const bare = records.map((record) => ({ ...record, samplerLogprobs: [] }));
+    const rollouts = await lab.store.putLines('rl/without-logprobs/bare.jsonl', bare);
+    const input = { plan: rl, iteration: 0, rollouts, checkpoint, live: null };
+    await expect(lab.call('updatePolicy', input)).rejects.toMatchObject({
+      type: 'ServiceRefused',
+      nonRetryable: true,
+      message: expect.stringContaining('bare.jsonl'),
+    });
   });
 
   it('starts with a fresh optimiser and keeps it afterwards', async () => {
