@@ -6,6 +6,7 @@ import { deriveSeed } from '../core/seed.ts';
 import { getTask } from '../core/tasks/index.ts';
 import type { Usage } from '../core/usage.ts';
 import { attempt } from './boundary.ts';
+import { callSampler } from './calls.ts';
 import type { ActivityDeps } from './deps.ts';
 import { failure } from './failures.ts';
 import { createLoader, requireArtifact } from './load.ts';
@@ -58,23 +59,18 @@ export function createEvaluateActivities(deps: ActivityDeps) {
         const callId = `${evaluateCallPrefix(plan, entry)}${benchmark.name}/${first}`;
         // Without the checkpoint in it: all checkpoints meet the same noise, which pairs their answers.
         const seed = deriveSeed(plan.seed, 'evaluate', benchmark.name, first);
-        const sampled = await sampler.sample(
-          {
-            callId,
-            attempt: at.number,
-            activity: at.activity,
-            model,
-            prompts,
-            n: params.samplesPerProblem,
-            maxTokens: params.maxTokens,
-            temperature: params.temperature,
-            stops: [...task.answerStops],
-            keepStop: false,
-            seed,
-            logprobs: false,
-          },
-          at.signal,
-        );
+        const sampled = await callSampler(at, sampler, {
+          callId,
+          model,
+          prompts,
+          n: params.samplesPerProblem,
+          maxTokens: params.maxTokens,
+          temperature: params.temperature,
+          stops: [...task.answerStops],
+          keepStop: false,
+          seed,
+          logprobs: false,
+        });
         const records = problems.flatMap((problem, position) =>
           (sampled.completions[position] ?? []).map((completion, sample): AnswerRecord => {
             const verdict = task.verify(problem, completion.text, 'score');

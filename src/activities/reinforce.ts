@@ -15,6 +15,7 @@ import { getTask } from '../core/tasks/index.ts';
 import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import type { LiveModel } from '../services/trainer/trainer.ts';
 import { attempt } from './boundary.ts';
+import { callSampler } from './calls.ts';
 import type { ActivityDeps } from './deps.ts';
 import { failure } from './failures.ts';
 import { createLoader, requireArtifact } from './load.ts';
@@ -112,23 +113,18 @@ export function createReinforceActivities(deps: ActivityDeps) {
         const callId = `rl/${plan.key}/iter-${iteration}/0`;
         const seed = deriveSeed(plan.seed, callId);
         at.report({ phase: 'sample', total: prompts.length * params.groupSize });
-        const answer = await sampler.sample(
-          {
-            callId,
-            attempt: at.number,
-            activity: at.activity,
-            model,
-            prompts,
-            n: params.groupSize,
-            maxTokens: params.maxTokens,
-            temperature: params.temperature,
-            stops: [...task.answerStops],
-            keepStop: false,
-            seed,
-            logprobs: 'required',
-          },
-          at.signal,
-        );
+        const answer = await callSampler(at, sampler, {
+          callId,
+          model,
+          prompts,
+          n: params.groupSize,
+          maxTokens: params.maxTokens,
+          temperature: params.temperature,
+          stops: [...task.answerStops],
+          keepStop: false,
+          seed,
+          logprobs: 'required',
+        });
         const records: RolloutRecord[] = problems.flatMap((problem, group) =>
           (answer.completions[group] ?? []).map((completion, sample): RolloutRecord => {
             const verdict = task.verify(problem, completion.text);

@@ -8,6 +8,7 @@ import type { Services } from '../services/index.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
 import type { TextModel, TextRequest } from '../services/text-model/text-model.ts';
 import type { Attempt } from './boundary.ts';
+import { callModel } from './calls.ts';
 import { failure } from './failures.ts';
 import type { StoredTree } from './search.ts';
 
@@ -67,7 +68,7 @@ export function createRoleCalls(context: { store: ArtifactStore; plan: Linearize
   async function call(role: Role, id: string, model: TextModel, request: RoleRequest): Promise<RoleAnswer> {
     const callId = `${roleCallPrefix(plan, role)}${slug}/${id}`;
     const seed = deriveSeed(plan.seed, plan.key, slug, role, id);
-    const answer = await model.ask({ ...request, callId, attempt: at.number, activity: at.activity, seed }, at.signal);
+    const answer = await callModel(at, model, { ...request, callId, seed });
     return { schema: 'astroflow.role-answer/1', callId, model: model.name, ...answer };
   }
 }

@@ -8,6 +8,7 @@ import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import type { Services } from '../services/index.ts';
 import type { Completion, Prompt } from '../services/sampler/sampler.ts';
 import type { Attempt } from './boundary.ts';
+import { callSampler } from './calls.ts';
 import { searchCallPrefix } from './search-calls.ts';
 
 export interface RoundContext {
@@ -58,23 +59,18 @@ function createCalls({ search, task, slug, services, at }: RoundContext, round: 
       for (const [alike, members] of groups) {
         const [stops, n] = JSON.parse(alike) as [string[], number];
         const callId = `${searchCallPrefix(search)}${slug}/${round}/${kind}-${members[0]}`;
-        const result = await services.sampler.sample(
-          {
-            callId,
-            attempt: at.number,
-            activity: at.activity,
-            model: search.policy.base,
-            prompts: members.map((i) => continued(prompt, asks[i] as ExpandAsk | RolloutAsk)),
-            n,
-            maxTokens: stops.length > 0 ? params.maxStepTokens : params.maxRolloutTokens,
-            temperature: params.temperature,
-            stops: [...stops, ...task.answerStops],
-            keepStop: task.keepsStop,
-            seed: deriveSeed(search.seed, search.key, slug, round, kind, members[0] ?? 0),
-            logprobs: logprobs && 'wanted',
-          },
-          at.signal,
-        );
+        const result = await callSampler(at, services.sampler, {
+          callId,
+          model: search.policy.base,
+          prompts: members.map((i) => continued(prompt, asks[i] as ExpandAsk | RolloutAsk)),
+          n,
+          maxTokens: stops.length > 0 ? params.maxStepTokens : params.maxRolloutTokens,
+          temperature: params.temperature,
+          stops: [...stops, ...task.answerStops],
+          keepStop: task.keepsStop,
+          seed: deriveSeed(search.seed, search.key, slug, round, kind, members[0] ?? 0),
+          logprobs: logprobs && 'wanted',
+        });
         for (const [position, i] of members.entries()) answers[i] = result.completions[position] ?? [];
         ids.push(callId);
         usage = addUsage(usage, {

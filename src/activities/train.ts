@@ -135,12 +135,17 @@ export async function liveModelAt(
   at: Attempt,
   options: { optimizer: boolean } = { optimizer: checkpoint.step > 0 },
 ): Promise<LiveModel> {
-  if (live !== null && at.number === 1 && live.checkpointId === checkpoint.id) return live;
+  // What an operator cancels nobody will train further, so it need not be held.
+  const held = (model: LiveModel): LiveModel => {
+    at.onCancel(() => trainer.release(model, at.signal));
+    return model;
+  };
+  if (live !== null && at.number === 1 && live.checkpointId === checkpoint.id) return held(live);
   // A zombie that still steps it is refused from now on, and its memory is free.
   if (live !== null && at.number > 1) await trainer.release(live, at.signal);
   at.report({ phase: `restore ${checkpoint.id}` });
   try {
-    return await trainer.restore(checkpoint, options, at.signal);
+    return held(await trainer.restore(checkpoint, options, at.signal));
   } catch (error) {
     throw error instanceof ServiceError && error.kind === 'expired' ? checkpointLost(checkpoint, error) : error;
   }

@@ -1,4 +1,4 @@
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { ActivityCancellationDetails, ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
 import { attempt } from '../../src/activities/boundary.ts';
 import { failure, toFailure } from '../../src/activities/failures.ts';
@@ -62,6 +62,60 @@ describe('an activity’s boundary', () => {
     );
     expect(seen).toBe(3);
     expect(beats).toEqual([{ phase: 'train', done: 1, total: 2 }]);
+  });
+
+  it('names the call in flight, counts tokens, and says how the service is used', async () => {
+    const environment = mockEnvironment();
+    const beats: unknown[] = [];
+    environment.on('heartbeat', (details) => beats.push(details));
+    const load = { limit: 8, inFlight: 2, waiting: 1, paused: false };
+    await environment.run(() =>
+      attempt(async (at) => {
+        const answered = async (callId: string, tokens: number) => {
+          at.report({ phase: 'sample' });
+          return { callId, tokens };
+        };
+        await at.call(
+          'a',
+          () => load,
+          () => answered('a', 5),
+        );
+        await at.call(
+          'b',
+          () => null,
+          () => answered('b', 7),
+        );
+        const failing = () => Promise.reject(new Error('it broke'));
+        await at.call('c', () => load, failing).catch(() => {});
+        at.report({ phase: 'store', done: 1, total: 2 });
+      }),
+    );
+    expect(beats).toEqual([
+      { phase: 'sample', callId: 'a', service: load },
+      { phase: 'sample', callId: 'b', tokens: 5 },
+      { phase: 'store', done: 1, total: 2, tokens: 12 },
+    ]);
+  });
+
+  it.each([
+    ['an operator cancels', { cancelRequested: true }, ['stopped']],
+    ['the worker shuts down', { workerShutdown: true }, []],
+    ['the attempt timed out', { timedOut: true }, []],
+    ['the activity was paused', { paused: true }, []],
+  ])('stops what runs elsewhere only when it must: %s', async (_name, why, expected) => {
+    const environment = mockEnvironment();
+    const did: string[] = [];
+    const running = environment.run(() =>
+      attempt((at) => {
+        at.onCancel(async () => void did.push('stopped'));
+        at.onCancel(() => Promise.reject(new Error('nobody there')));
+        return new Promise((_, reject) => at.signal.addEventListener('abort', () => reject(at.signal.reason)));
+      }),
+    );
+    const reason = 'workerShutdown' in why ? 'WORKER_SHUTDOWN' : 'CANCELLED';
+    environment.cancel(reason, new ActivityCancellationDetails(why));
+    await expect(running).rejects.toBeInstanceOf(CancelledFailure);
+    expect(did).toEqual(expected);
   });
 
   it('ends as cancelled, whatever the aborted call throws', async () => {

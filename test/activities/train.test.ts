@@ -1,3 +1,4 @@
+import { ActivityCancellationDetails, CancelledFailure } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TrainStepsInput, TrainStepsResult } from '../../src/activities/train.ts';
 import { artifactNames, type Plan } from '../../src/config/plan.ts';
@@ -6,7 +7,7 @@ import type { SftRow } from '../../src/core/records.ts';
 import { ServiceError } from '../../src/services/errors.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import type { Trainer } from '../../src/services/trainer/trainer.ts';
-import { type CallOptions, type Lab, openLab } from '../support/lab.ts';
+import { type CallOptions, type Lab, mockEnvironment, openLab } from '../support/lab.ts';
 import { tinyRun } from '../support/pipeline.ts';
 
 const base: Checkpoint = { id: 'base', step: 0, base: 'scripted-base', trainerState: null };
@@ -149,6 +150,26 @@ describe('a chunk of optimiser steps', () => {
     const first = await train({ toStep: 2 }, { doubles });
     await train({ checkpoint: first.checkpoint, live: first.live }, { doubles });
     expect(kept).toEqual([expect.any(Number), undefined]);
+  });
+
+  it.each([
+    ['is forgotten when an operator cancels', { cancelRequested: true }, 1],
+    ['is left alone when the worker shuts down', { workerShutdown: true }, 0],
+  ])('the model it trains %s', async (_name, why, releases) => {
+    const environment = mockEnvironment();
+    const released: string[] = [];
+    const trainer = (real: Trainer): Trainer => ({
+      ...real,
+      step: (_live, _data, _loss, _adam, signal) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(new Error('socket hang up')));
+          environment.cancel('CANCELLED', new ActivityCancellationDetails(why));
+        }),
+      release: async (live) => void released.push(live.modelId),
+    });
+    const training = train({}, { environment, doubles: { trainer } });
+    await expect(training).rejects.toBeInstanceOf(CancelledFailure);
+    expect(released).toHaveLength(releases);
   });
 
   it('needs the rows, and says which workflow makes them', async () => {
