@@ -1,5 +1,5 @@
 import type { Progress } from '../core/progress.ts';
-import { logLine, renderProgress } from './progress.ts';
+import { logLine, notices, renderProgress } from './progress.ts';
 
 /** Shows progress as it comes. */
 export interface Display {
@@ -48,7 +48,7 @@ function terminalDisplay(out: NodeJS.WriteStream, now: () => number): Display {
 
 function logDisplay(out: NodeJS.WriteStream, now: () => number): Display {
   const seen = new Map<string, { state: string; atMs: number }>();
-  let attention: string | undefined;
+  let noticed = '';
   return {
     update(progress) {
       for (const stage of progress.stages) {
@@ -59,8 +59,11 @@ function logDisplay(out: NodeJS.WriteStream, now: () => number): Display {
         seen.set(key, { state: stage.state, atMs: now() });
         out.write(`${logLine(stage, now())}\n`);
       }
-      if (progress.attention !== attention && progress.attention !== undefined) out.write(`! ${progress.attention}\n`);
-      attention = progress.attention;
+      const notice = notices(progress)
+        .map((line) => `${line}\n`)
+        .join('');
+      if (notice !== noticed) out.write(notice);
+      noticed = notice;
     },
     print: (text) => void out.write(`${text}\n`),
     finish: () => {},

@@ -81,6 +81,22 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .argument('<run>', 'name of the run, or a workflow id')
     .action(async (run) => finish(await (await import('./status.ts')).watchCommand(home, env, run)));
   program
+    .command('pause')
+    .description('begin nothing new in a run; what is under way finishes')
+    .argument('<run>', 'name of the run, or a workflow id')
+    .action(async (run) => finish(await (await import('./steer.ts')).pauseCommand(home, env, run)));
+  program
+    .command('resume')
+    .description('go on with a paused run')
+    .argument('<run>', 'name of the run, or a workflow id')
+    .action(async (run) => finish(await (await import('./steer.ts')).resumeCommand(home, env, run)));
+  program
+    .command('resolve')
+    .description('answer a run that needs attention: retry the failed step, skip it, or abort the run')
+    .argument('<run>', 'name of the run, or a workflow id')
+    .argument('<action>', 'retry, skip or abort')
+    .action(async (run, action) => finish(await (await import('./steer.ts')).resolveCommand(home, env, run, action)));
+  program
     .command('grade')
     .description('check maths answers: JSON Lines with "gold" and "prediction" or "response" in, verdicts out')
     .argument('[file]', 'JSON Lines file; "-" or nothing for standard input')

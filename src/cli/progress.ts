@@ -17,8 +17,32 @@ export function renderProgress(progress: Progress, options: RenderOptions): stri
   const lines = progress.stages.map((stage) =>
     paint(stage, shorten(stageLine(stage, options), options.width), options),
   );
-  if (progress.attention !== undefined) lines.push(shorten(`! ${progress.attention}`, options.width));
+  return [...lines, ...notices(progress).map((line) => shorten(line, options.width))];
+}
+
+/** Under the stages: that a run is paused, what it asks, and what to type. */
+export function notices(progress: Progress): string[] {
+  const lines: string[] = [];
+  const run = addressOf(progress);
+  if (progress.attention !== undefined) lines.push(`! ${progress.attention}`);
+  for (const stage of progress.stages) {
+    if (stage.state !== 'attention' || stage.attention === undefined) continue;
+    const { what, why, sinceMs, offers, refuses } = stage.attention;
+    const since = new Date(sinceMs).toISOString().replace(/\.\d+Z$/, 'Z');
+    lines.push(`! ${label(stage)} needs attention since ${since}: ${what}`, `  ${why.replace(/\s+/g, ' ')}`);
+    for (const [action, effect] of Object.entries(offers))
+      lines.push(`  npx astroflow resolve ${run} ${action}`.padEnd(resolveWidth + run.length) + effect);
+    for (const [action, reason] of Object.entries(refuses)) lines.push(`  not possible: ${action}, ${reason}`);
+  }
+  if (progress.paused) lines.push(`! paused; \`npx astroflow resume ${run}\` goes on`);
   return lines;
+}
+
+const resolveWidth = '  npx astroflow resolve  retry  '.length;
+
+/** What a command takes: the run's name, or the whole id of a stage that was started alone. */
+function addressOf({ run, workflowId }: Progress): string {
+  return workflowId === undefined || workflowId === `astro/${run}` ? run : workflowId;
 }
 
 /** The same stage as one line of a log. */
@@ -76,7 +100,8 @@ function facts(stage: StageProgress, nowMs: number): string[] {
   const elapsedMs = elapsed(stage, nowMs);
   if (stage.state === 'reused') found.push('reused');
   else if (elapsedMs !== null) found.push(clock(elapsedMs));
-  if (stage.state === 'failed') found.push('failed');
+  if (stage.state === 'failed' || stage.state === 'paused') found.push(stage.state);
+  if (stage.state === 'attention') found.push('needs attention');
   if (stage.note !== undefined) found.push(stage.note);
   return found;
 }
@@ -91,6 +116,6 @@ function shorten(line: string, width: number): string {
 
 function paint({ state }: StageProgress, line: string, { color }: RenderOptions): string {
   if (!color) return line;
-  const codes = { waiting: 2, running: 36, done: 32, reused: 32, failed: 31 } as const;
+  const codes = { waiting: 2, running: 36, paused: 33, attention: 33, done: 32, reused: 32, failed: 31 } as const;
   return `\u001b[${codes[state]}m${line}\u001b[0m`;
 }

@@ -34,7 +34,7 @@ export async function watchCommand(home: Home, env: NodeJS.ProcessEnv, run: stri
 }
 
 /** By the run's name, or by a whole workflow id (`astro/demo/search`). */
-async function runHandle(client: Client, run: string): Promise<WorkflowHandle> {
+export async function runHandle(client: Client, run: string): Promise<WorkflowHandle> {
   const handle = client.workflow.getHandle(run.includes('/') ? run : `astro/${run}`);
   try {
     await handle.describe();

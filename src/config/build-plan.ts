@@ -38,7 +38,7 @@ export interface PlanInputs {
  * version, its inputs' hashes) and never dials such as concurrency or addresses, so equal keys mean equal results.
  */
 export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
-  const { seed, salt, task, policy } = config;
+  const { seed, salt, task, policy, onFailure } = config;
   // Without a trainer nothing is trained: the run ends in the base model's scores.
   const trained = policy.trainer === null ? [] : config.arms;
   const identity = {
@@ -57,7 +57,8 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
     policy.trainer?.kind ?? null,
     policy.trainer !== null && 'loraRank' in policy.trainer ? policy.trainer.loraRank : null,
   ];
-  const context = (stageKey: string): StageContext => ({ run: inputs.run, key: stageKey, seed, task, policy });
+  const { run } = inputs;
+  const context = (stageKey: string): StageContext => ({ run, key: stageKey, seed, task, policy, onFailure });
 
   const {
     problems: _problems,
@@ -122,10 +123,11 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
 
   return {
     schema: 'astroflow.plan/1',
-    run: inputs.run,
+    run,
     seed,
     arms: armOrder(config, trained),
     config: inputs.config,
+    onFailure,
     search,
     linearize,
     sft,

@@ -12,6 +12,7 @@ export interface Plan {
   arms: Arm[];
   /** The resolved configuration, stored under the run. */
   config: ArtifactRef;
+  onFailure?: OnFailure;
   search: SearchPlan;
   linearize: LinearizePlan;
   sft: Record<Arm, SftPlan>;
@@ -47,7 +48,11 @@ export interface StageContext {
   seed: number;
   task: RunConfig['task'];
   policy: PolicyConfig;
+  onFailure?: OnFailure;
 }
+
+/** Absent in the plans of runs that began before there was a choice: they fail. */
+export type OnFailure = RunConfig['onFailure'];
 
 export interface SearchPlan extends StageContext {
   params: RunConfig['search'];

@@ -30,3 +30,26 @@ export type FailureType = keyof typeof failureTypes;
 export const nonRetryableFailureTypes: FailureType[] = (Object.keys(failureTypes) as FailureType[]).filter(
   (type) => !failureTypes[type].retry,
 );
+
+/**
+ * Failures that end a run at once, also where it is to ask: only another configuration, or another workflow's result,
+ * can help. An unsearchable corpus is one, since its index is stored by then and a retry would read it again. All
+ * others wait for a person once their attempts are used up: the service may come back, a file can be restored.
+ */
+const final: readonly string[] = ['InvalidConfig', 'MissingInput', 'SearchFailed'] satisfies FailureType[];
+
+/** @param type of the failure at the bottom of the chain; undefined for timeouts and unexpected errors */
+export function isWorthAsking(type: string | undefined): boolean {
+  return type === undefined || !final.includes(type);
+}
+
+const ofServices: readonly string[] = [
+  'ServiceRefused',
+  'ServiceUnavailable',
+  'ServiceLostState',
+] satisfies FailureType[];
+
+/** The service's doing: every other problem or tree would meet the same, so it is no reason to leave one behind. */
+export function isServiceFailure(type: string | undefined): boolean {
+  return type !== undefined && ofServices.includes(type);
+}

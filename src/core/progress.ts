@@ -1,6 +1,10 @@
 /** How far a run is: what the root workflow's `progress` query answers and every front end draws. */
 export interface Progress {
   run: string;
+  /** Whom `pause`, `resume` and `resolve` are sent to. Absent in runs that began before there were such. */
+  workflowId?: string;
+  /** Nothing new is begun until `resume`; what is under way finishes. */
+  paused?: boolean;
   /** In the order in which a person should read them. */
   stages: StageProgress[];
   /** Something waits for a person: what, and what to do about it. */
@@ -19,11 +23,38 @@ export interface StageProgress {
   /** Tokens sampled or trained on so far. */
   tokens: number;
   note?: string;
+  /** In the state `attention`: what is asked. */
+  attention?: Attention | undefined;
+  /** Orders the news of a stage, which may overtake each other. */
+  revision?: number;
   startedAtMs?: number;
   endedAtMs?: number;
 }
 
 export type StageName = 'search' | 'linearize' | 'sft' | 'rl' | 'evaluate' | 'report';
 
-/** `reused`: finished by an earlier run with the same content key. */
-export type StageState = 'waiting' | 'running' | 'done' | 'reused' | 'failed';
+/** `reused`: finished by an earlier run with the same content key. `attention`: waits for `resolve`. */
+export type StageState = 'waiting' | 'running' | 'paused' | 'attention' | 'done' | 'reused' | 'failed';
+
+/** Begun and not ended. */
+export function isUnderWay(state: StageState): boolean {
+  return state === 'running' || state === 'paused' || state === 'attention';
+}
+
+/** What a person can answer when a step failed for good: `resolve({ action })`. */
+export const resolutions = ['retry', 'skip', 'abort'] as const;
+export type Resolution = (typeof resolutions)[number];
+
+/** A step that failed for good, put before a person instead of failing the run. */
+export interface Attention {
+  /** The step: `steps 76 to 150`. */
+  what: string;
+  /** Its failure, type first. */
+  why: string;
+  /** Since when; also tells one question of a stage from another. */
+  sinceMs: number;
+  /** What each possible answer does. */
+  offers: Partial<Record<Resolution, string>>;
+  /** Why an answer is not possible here. */
+  refuses: Partial<Record<Resolution, string>>;
+}

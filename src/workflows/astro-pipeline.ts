@@ -2,6 +2,7 @@ import type { PipelineResult } from '../activities/summary.ts';
 import type { RunConfigInput } from '../config/schema.ts';
 import { cpuActivities } from './activities.ts';
 import { createBoard } from './board.ts';
+import { createControl } from './control.ts';
 import { evaluate } from './evaluate.ts';
 import { fineTune } from './fine-tune.ts';
 import { linearizeCorpus } from './linearize-corpus.ts';
@@ -14,7 +15,7 @@ import { resolveInput } from './stage.ts';
  * Takes a run configuration, all fields optional; each stage is a workflow of its own that can also be started alone.
  */
 export async function astroPipeline(config: RunConfigInput = {}): Promise<PipelineResult> {
-  const board = createBoard();
+  const board = createBoard(createControl(config));
   const { plan } = await resolveInput(config);
   board.open(plan);
 

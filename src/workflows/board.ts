@@ -1,19 +1,23 @@
-import { executeChild, setCurrentDetails, setHandler } from '@temporalio/workflow';
+import { executeChild, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { Plan } from '../config/plan.ts';
-import type { Progress, StageName, StageProgress } from '../core/progress.ts';
+import { isUnderWay, type Progress, type StageName, type StageProgress } from '../core/progress.ts';
+import type { Control } from './control.ts';
+import { isLostChild } from './failures.ts';
 import { progressTable, stageTitle } from './progress-table.ts';
 import { progressQuery, type StageOutcome, stageProgressSignal } from './stage.ts';
 
+type Stage = Pick<StageProgress, 'name' | 'arm'>;
 type StageWorkflow<P> = (input: { plan: P }) => Promise<StageOutcome>;
 
 /** All stages of a run as the root sees them: started one by one, kept up to date by their signals. */
-export function createBoard() {
+export function createBoard(control: Control) {
   let progress: Progress = { run: '', stages: [] };
+  const { workflowId } = workflowInfo();
   const outcomes: { name: StageName; arm?: string; reused: boolean }[] = [];
 
   const show = () => {
     const next = progress.stages.find((stage) => stage.state === 'waiting');
-    setCurrentDetails(progressTable(progress.stages, next && stageTitle(next)));
+    setCurrentDetails(progressTable(progress.stages, { paused: control.isPaused(), next: next && stageTitle(next) }));
   };
   const find = (name: StageName, arm?: string) =>
     progress.stages.find((stage) => stage.name === name && stage.arm === arm);
@@ -22,13 +26,29 @@ export function createBoard() {
     if (stage !== undefined) Object.assign(stage, update);
     show();
   };
+  const childId = ({ name, arm }: Stage) =>
+    ['astro', progress.run, name, arm].filter((part) => part !== undefined).join('/');
+  /** What is asked and whether the run is paused, on the stage that is under way. */
+  const refresh = () => {
+    const stage = progress.stages.find(({ state }) => isUnderWay(state));
+    if (stage === undefined) return show();
+    change(stage.name, stage.arm, { state: control.state(), attention: control.attention() });
+  };
 
-  setHandler(progressQuery, () => progress, { description: 'All stages: state, counts, tokens' });
+  setHandler(progressQuery, () => ({ ...progress, workflowId, ...(control.isPaused() && { paused: true }) }), {
+    description: 'All stages: state, counts, tokens, what needs attention',
+  });
   setHandler(
     stageProgressSignal,
     (news) => {
+      const stage = find(news.name, news.arm);
       // Signals may overtake each other; after its end a stage has no news.
-      if (find(news.name, news.arm)?.state === 'running') change(news.name, news.arm, news);
+      if (stage === undefined || !isUnderWay(stage.state)) return;
+      if ((news.revision ?? 0) < (stage.revision ?? 0)) return;
+      change(news.name, news.arm, news);
+      if (!isUnderWay(news.state)) return;
+      control.childAsks(childId(stage), news.attention);
+      if (news.state !== 'paused' || control.attention() !== undefined) refresh();
     },
     { description: 'Sent by the stages as they advance' },
   );
@@ -60,6 +80,7 @@ export function createBoard() {
           waiting('report', 1, 'report'),
         ],
       };
+      control.begin(plan.onFailure, refresh);
       show();
     },
 
@@ -70,30 +91,38 @@ export function createBoard() {
       plan: P,
     ): Promise<void> {
       const { run, arm } = plan;
-      change(name, arm, { state: 'running', startedAtMs: Date.now() });
+      const title = stageTitle({ name, ...(arm && { arm }) });
+      const workflowId = childId({ name, ...(arm && { arm }) });
+      const child = async () => {
+        control.adopt(workflowId);
+        try {
+          return await executeChild(workflow, { workflowId, args: [{ plan }], staticSummary: `${run}: ${title}` });
+        } finally {
+          control.drop(workflowId);
+        }
+      };
+      change(name, arm, { state: control.state(), startedAtMs: Date.now() });
       try {
-        const { reused, usage, endedAtMs } = await executeChild(workflow, {
-          workflowId: ['astro', run, name, arm].filter((part) => part !== undefined).join('/'),
-          args: [{ plan }],
-          staticSummary: `${run}: ${stageTitle({ name, ...(arm && { arm }) })}`,
-        });
+        // What failed inside the stage was asked there; here only that the stage itself was ended by somebody.
+        const { reused, usage, endedAtMs } = await control.step('the stage itself', child, { isAsked: isLostChild });
         outcomes.push({ name, ...(arm && { arm }), reused });
         change(name, arm, {
           state: reused ? 'reused' : 'done',
           done: find(name, arm)?.total ?? 0,
           ...(usage.calls > 0 && { tokens: usage.completionTokens }),
+          attention: undefined,
           endedAtMs: reused ? Date.now() : endedAtMs,
         });
       } catch (error) {
-        change(name, arm, { state: 'failed' });
+        change(name, arm, { state: 'failed', attention: undefined });
         throw error;
       }
     },
 
     /** A last step of the root's own, shown like a stage. */
     async during<T>(name: StageName, body: () => Promise<T>): Promise<T> {
-      change(name, undefined, { state: 'running', startedAtMs: Date.now() });
-      const result = await body();
+      change(name, undefined, { state: control.state(), startedAtMs: Date.now() });
+      const result = await control.step('writing it', body);
       change(name, undefined, { state: 'done', done: 1, endedAtMs: Date.now() });
       return result;
     },

@@ -3,6 +3,7 @@ import { artifactNames, type EvaluatePlan } from '../config/plan.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import { sampleActivities, trainActivities } from './activities.ts';
+import { createControl } from './control.ts';
 import { historyIsLong, planOf, runStage, type StageInput, type StageOutcome } from './stage.ts';
 
 type Entry = EvaluatePlan['checkpoints'][number];
@@ -19,24 +20,28 @@ interface EvaluateState {
 export async function evaluate(
   input: StageInput<EvaluatePlan> & { state?: EvaluateState } = {},
 ): Promise<StageOutcome> {
+  const control = createControl(input);
   const plan = await planOf(input, (resolved) => resolved.plan.evaluate);
-  const { run, key, policy, checkpoints, benchmarks, params } = plan;
+  const { run, key, onFailure, policy, checkpoints, benchmarks, params } = plan;
   const problems = benchmarks.reduce((sum, benchmark) => sum + benchmark.problems.count, 0);
   const total = problems * params.samplesPerProblem * checkpoints.length;
   const resultName = artifactNames.evaluationResult(plan);
   const state: EvaluateState = input?.state ?? { next: 0, answers: 0, usage: noUsage, startedAtMs: Date.now() };
   const sofar = { startedAtMs: state.startedAtMs, done: state.answers, tokens: state.usage.completionTokens };
 
-  const stage = { name: 'evaluate' as const, run, key, resultName, total, unit: 'answers', ...sofar };
-  return runStage(stage, async (track) => {
+  const names = { name: 'evaluate' as const, run, key, onFailure, resultName };
+  return runStage({ ...names, total, unit: 'answers', ...sofar }, control, async (track) => {
     const { evaluateChunk, loadCheckpoint } = sampleActivities();
     const { publish } = trainActivities();
     const known = new Map<string, Checkpoint>();
     const published = async (entry: Entry): Promise<Checkpoint> => {
       const earlier = known.get(entry.name);
       if (earlier !== undefined) return earlier;
-      const stored = await loadCheckpoint({ plan, entry });
-      const { checkpoint } = await publish({ policy, checkpoint: stored, live: null, name: entry.name, release: true });
+      const { name } = entry;
+      const stored = await control.step(`looking up ${name}`, () => loadCheckpoint({ plan, entry }));
+      const { checkpoint } = await control.step(`publishing ${name}`, () =>
+        publish({ policy, checkpoint: stored, live: null, name, release: true }),
+      );
       known.set(entry.name, checkpoint);
       return checkpoint;
     };
@@ -49,18 +54,20 @@ export async function evaluate(
 
     for (const [position, { entry, benchmark, first }] of chunksOf(plan).entries()) {
       if (position < state.next) continue;
-      await condition(() => inFlight < params.concurrency || failed !== undefined);
+      await condition(() => (inFlight < params.concurrency && control.isFree()) || failed !== undefined);
       if (failed !== undefined) throw failed;
       if (historyIsLong()) {
         await allDone();
-        await continueAsNew<typeof evaluate>({ plan, state });
+        await continueAsNew<typeof evaluate>({ plan, state, ...control.carried() });
       }
       const checkpoint = await published(entry);
       state.next = position + 1;
       inFlight += 1;
       const summary = `${entry.name}, ${benchmark.name} from ${first}`;
-      void evaluateChunk
-        .executeWithOptions({ summary }, [{ plan, entry, checkpoint, benchmark, first }])
+      void control
+        .step(summary, () =>
+          evaluateChunk.executeWithOptions({ summary }, [{ plan, entry, checkpoint, benchmark, first }]),
+        )
         .then(({ answers, usage }) => {
           state.usage = addUsage(state.usage, usage);
           state.answers += answers;

@@ -4,6 +4,7 @@ import type { Checkpoint } from '../core/checkpoint.ts';
 import { noUsage } from '../core/usage.ts';
 import type { LiveModel } from '../services/trainer/trainer.ts';
 import { trainActivities } from './activities.ts';
+import { createControl } from './control.ts';
 import { historyIsLong, planOf, runStage, type StageInput, type StageOutcome } from './stage.ts';
 
 /** Carried from run to run when the workflow continues as new. */
@@ -16,8 +17,9 @@ interface FineTuneState {
 
 /** Data set and base → checkpoint of one arm. A durable step is a chunk of optimiser steps that ends in a checkpoint. */
 export async function fineTune(input: StageInput<SftPlan> & { state?: FineTuneState } = {}): Promise<StageOutcome> {
+  const control = createControl(input);
   const plan = await planOf(input, (resolved) => resolved.plan.sft[resolved.arm]);
-  const { run, key, arm, policy } = plan;
+  const { run, key, arm, policy, onFailure } = plan;
   const { steps, stepsPerChunk } = plan.params;
   const resultName = artifactNames.result('sft', key);
   const state: FineTuneState = input?.state ?? {
@@ -29,23 +31,26 @@ export async function fineTune(input: StageInput<SftPlan> & { state?: FineTuneSt
   const { startedAtMs, tokens } = state;
   const sofar = { startedAtMs, tokens, done: state.checkpoint.step };
 
-  const stage = { name: 'sft' as const, arm, run, key, resultName, total: steps, unit: 'steps', ...sofar };
-  return runStage(stage, async (track) => {
+  const names = { name: 'sft' as const, arm, run, key, onFailure, resultName };
+  return runStage({ ...names, total: steps, unit: 'steps', ...sofar }, control, async (track) => {
     const { trainSteps, publish } = trainActivities();
     while (state.checkpoint.step < steps) {
-      if (historyIsLong()) await continueAsNew<typeof fineTune>({ plan, state });
+      if (historyIsLong()) await continueAsNew<typeof fineTune>({ plan, state, ...control.carried() });
       const { checkpoint, live } = state;
       const toStep = Math.min(steps, checkpoint.step + stepsPerChunk);
-      const chunk = await trainSteps.executeWithOptions({ summary: `steps ${checkpoint.step + 1} to ${toStep}` }, [
-        { plan, checkpoint, live, toStep },
-      ]);
+      const summary = `steps ${checkpoint.step + 1} to ${toStep}`;
+      const chunk = await control.step(summary, (again) =>
+        trainSteps.executeWithOptions({ summary }, [{ plan, checkpoint, live: again ? null : live, toStep }]),
+      );
       state.checkpoint = chunk.checkpoint;
       state.live = chunk.live;
       state.tokens += chunk.tokens;
       await track.update({ done: toStep, tokens: state.tokens, note: `loss ${chunk.loss.toFixed(3)}` });
     }
     const { checkpoint, live } = state;
-    const published = await publish({ policy, checkpoint, live, name: `sft-${arm}`, release: true });
+    const published = await control.step('publishing the model', (again) =>
+      publish({ policy, checkpoint, live: again ? null : live, name: `sft-${arm}`, release: true }),
+    );
     return { usage: noUsage, checkpoint: published.checkpoint };
   });
 }

@@ -5,12 +5,16 @@ import { checkGuards, remember } from '../core/rl/guards.ts';
 import { addUsage } from '../core/usage.ts';
 import type { LiveModel } from '../services/trainer/trainer.ts';
 import { sampleActivities, shortActivities, trainActivities } from './activities.ts';
+import { createControl } from './control.ts';
+import { typedMessage } from './failures.ts';
 import { historyIsLong, planOf, runStage, type StageInput, type StageOutcome } from './stage.ts';
 
 /** Carried from run to run when the workflow continues as new. */
 interface ReinforceState extends RlStart {
   live: LiveModel | null;
   startedAtMs: number;
+  /** Why the arm ends before its last iteration. */
+  stopped?: string;
 }
 
 /**
@@ -18,8 +22,9 @@ interface ReinforceState extends RlStart {
  * the new policy's publication; each is a durable step.
  */
 export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceState } = {}): Promise<StageOutcome> {
+  const control = createControl(input);
   const plan = await planOf(input, (resolved) => resolved.plan.rl[resolved.arm]);
-  const { run, key, arm, policy, params } = plan;
+  const { run, key, arm, policy, params, onFailure } = plan;
   const total = params.iterations;
   const resultName = artifactNames.result('rl', key);
   const startedAtMs = input?.state?.startedAtMs ?? Date.now();
@@ -29,33 +34,45 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
     tokens: input?.state?.usage.completionTokens ?? 0,
   };
 
-  const stage = { name: 'rl' as const, arm, run, key, resultName, total, unit: 'iterations', ...sofar };
-  return runStage(stage, async (track) => {
+  const names = { name: 'rl' as const, arm, run, key, onFailure, resultName };
+  return runStage({ ...names, total, unit: 'iterations', ...sofar }, control, async (track) => {
     const { rollout } = sampleActivities();
     const { updatePolicy, publish } = trainActivities();
     const state = input?.state ?? (await begin());
     const { prompts, tokenBudget } = state;
-    let stopped: string | undefined;
+    let { stopped } = state;
     const firstOfRun = state.iteration;
-    while (state.iteration < total) {
+    while (state.iteration < total && stopped === undefined) {
       const { iteration } = state;
       if (tokenBudget !== null && state.usage.completionTokens >= tokenBudget) {
         stopped = `sampled the ${tokenBudget} tokens that ${params.matchTokensOf}'s RL sampled`;
         break;
       }
       if (iteration - firstOfRun >= params.iterationsPerRun || historyIsLong()) {
-        await continueAsNew<typeof reinforce>({ plan, state });
+        await continueAsNew<typeof reinforce>({ plan, state, ...control.carried() });
       }
-      const sampled = await rollout.executeWithOptions({ summary: `iteration ${iteration}: sample` }, [
-        { plan, iteration, prompts, checkpoint: state.checkpoint },
-      ]);
-      const update = await updatePolicy.executeWithOptions({ summary: `iteration ${iteration}: update` }, [
-        { plan, iteration, rollouts: sampled.ref, checkpoint: state.checkpoint, live: state.live },
-      ]);
+      const { checkpoint, live } = state;
+      const called = (what: string) => `iteration ${iteration}: ${what}`;
+      const sampled = await control.step(called('sample'), () =>
+        rollout.executeWithOptions({ summary: called('sample') }, [{ plan, iteration, prompts, checkpoint }]),
+      );
+      const update = await control.step(called('update'), (again) =>
+        updatePolicy.executeWithOptions({ summary: called('update') }, [
+          { plan, iteration, rollouts: sampled.ref, checkpoint, live: again ? null : live },
+        ]),
+      );
       const name = `rl-${arm}-${iteration}`;
-      const published = await publish.executeWithOptions({ summary: `iteration ${iteration}: publish` }, [
-        { policy, checkpoint: update.checkpoint, live: update.live, name, release: iteration === total - 1 },
-      ]);
+      const published = await control.step(called('publish'), (again) =>
+        publish.executeWithOptions({ summary: called('publish') }, [
+          {
+            policy,
+            checkpoint: update.checkpoint,
+            live: again ? null : update.live,
+            name,
+            release: iteration === total - 1,
+          },
+        ]),
+      );
       state.iteration += 1;
       state.checkpoint = published.checkpoint;
       state.live = published.live;
@@ -66,7 +83,7 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
         tokens: state.usage.completionTokens,
         note: `pass rate ${update.summary.passRate.toFixed(2)}, ${update.summary.meanTokens.toFixed(0)} tokens`,
       });
-      stopOnCollapse(state);
+      stopped = await stopOnCollapse(state);
     }
     return {
       usage: state.usage,
@@ -76,20 +93,33 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
     };
 
     async function begin(): Promise<ReinforceState> {
-      const start = await shortActivities().prepareRl({ plan });
-      stopOnCollapse(start);
+      const start = await control.step('gathering the prompts', () => shortActivities().prepareRl({ plan }));
+      const stopped = await stopOnCollapse(start);
       const { iteration, usage } = start;
       if (iteration > 0) await track.update({ done: iteration, tokens: usage.completionTokens });
-      const { checkpoint } = await publish.executeWithOptions({ summary: 'publish the start' }, [
-        // What made it may lie long ago: the sampler must have it now.
-        { policy, checkpoint: start.checkpoint, live: null, name: `rl-${arm}-start`, release: true },
-      ]);
-      return { ...start, checkpoint, live: null, startedAtMs };
+      const { checkpoint } = await control.step('publishing the start', () =>
+        publish.executeWithOptions({ summary: 'publish the start' }, [
+          // What made it may lie long ago: the sampler must have it now.
+          { policy, checkpoint: start.checkpoint, live: null, name: `rl-${arm}-start`, release: true },
+        ]),
+      );
+      return { ...start, checkpoint, live: null, startedAtMs, ...(stopped && { stopped }) };
     }
   });
 
-  function stopOnCollapse({ history }: Pick<RlStart, 'history'>): void {
+  /** Gives the reason where a guard tripped and a person chose to keep what the arm has become. */
+  async function stopOnCollapse({ history, iteration }: RlStart): Promise<string | undefined> {
     const guard = checkGuards(history, params.guards);
-    if (!guard.ok) throw ApplicationFailure.nonRetryable(guard.reason, 'TrainingCollapsed');
+    if (guard.ok) return undefined;
+    const failure = ApplicationFailure.nonRetryable(guard.reason, 'TrainingCollapsed');
+    if (!control.asks()) throw failure;
+    const action = await control.ask({
+      what: `after ${iteration} iterations`,
+      why: typedMessage(failure),
+      offers: { skip: "ends this arm's RL here, with the model as it is", abort: 'ends the run with this failure' },
+      refuses: { retry: 'the finished iterations are stored, and the guard would trip on them again' },
+    });
+    if (action === 'abort') throw failure;
+    return guard.reason;
   }
 }

@@ -1,19 +1,23 @@
-import { continueAsNew } from '@temporalio/workflow';
+import { condition, continueAsNew } from '@temporalio/workflow';
 import type { SearchProgress } from '../activities/search.ts';
 import type { SearchPlan } from '../config/plan.ts';
 import { sampleActivities } from './activities.ts';
+import { createControl } from './control.ts';
 import { givenPlan, historyIsLong, resolveInput, type StageInput } from './stage.ts';
 
 /** Searches one problem, `roundsPerActivity` rounds a step. By hand: the configuration and `problem`, its row from 0. */
 export async function searchProblem(
   input: StageInput<SearchPlan> & { problem?: number } = {},
 ): Promise<SearchProgress> {
+  const control = createControl(input);
   const given = givenPlan<SearchPlan>(input);
   const { search, index } = given ? { search: given, index: input.problem ?? 0 } : await resolveSearch(input);
   const { searchRounds } = sampleActivities();
   let progress: SearchProgress;
   do {
-    if (historyIsLong()) await continueAsNew<typeof searchProblem>({ plan: search, problem: index });
+    if (historyIsLong())
+      await continueAsNew<typeof searchProblem>({ plan: search, problem: index, ...control.carried() });
+    if (!control.isFree()) await condition(control.isFree);
     progress = await searchRounds({ search, index, maxRounds: search.params.roundsPerActivity });
   } while (!progress.finished);
   return progress;

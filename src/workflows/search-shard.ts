@@ -1,8 +1,10 @@
 import { CancellationScope, condition, continueAsNew, executeChild } from '@temporalio/workflow';
+import type { SearchProgress } from '../activities/search.ts';
 import type { SearchPlan } from '../config/plan.ts';
 import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import { cpuActivities, shortActivities } from './activities.ts';
-import { isRefusal, rootMessage, startedByHand } from './failures.ts';
+import { createControl } from './control.ts';
+import { isRefusal, isServiceFault, rootMessage, startedByHand } from './failures.ts';
 import { searchProblem } from './search-problem.ts';
 import { givenPlan, trackStage } from './stage.ts';
 
@@ -15,6 +17,8 @@ export interface ShardInput {
   to: number;
   /** Sums over the pages before this one. */
   sofar?: ShardResult;
+  /** Continues a run that was paused. */
+  paused?: boolean;
 }
 
 export interface ShardResult {
@@ -36,6 +40,7 @@ const newsPerSearch = 40;
  * pages, so no run of it exceeds about 2,000 events.
  */
 export async function searchShard(input: ShardInput): Promise<ShardResult> {
+  const control = createControl(input);
   if (givenPlan(input) === undefined) throw startedByHand('searchShard', 'searchCorpus');
   const { plan, shard, start, from, to } = input;
   const { concurrency, pageSize } = plan.params;
@@ -44,33 +49,50 @@ export async function searchShard(input: ShardInput): Promise<ShardResult> {
   let tokens = sofar.usage.completionTokens;
   const track = trackStage(
     { name: 'search', total: to - start, unit: 'problems', note: `shard-${shard}`, done: from - start, tokens },
-    plan.run,
+    plan,
+    control,
     Math.ceil(plan.problems.count / newsPerSearch),
   );
 
-  const page = await shortActivities().readSearchPage({ search: plan, first: from, count });
+  const page = await control.step('reading the problems', () =>
+    shortActivities().readSearchPage({ search: plan, first: from, count }),
+  );
   const done = new Set(page.finished);
   const failures: Record<string, string> = {};
   let inFlight = 0;
   let fatal: unknown;
 
   const search = (index: number, slug: string, title: string) => {
+    const workflowId = `astro/${plan.run}/search/${slug}`;
+    const child = () => {
+      control.adopt(workflowId);
+      return executeChild(searchProblem, { workflowId, args: [{ plan, problem: index }], staticSummary: title });
+    };
     inFlight += 1;
-    void executeChild(searchProblem, {
-      workflowId: `astro/${plan.run}/search/${slug}`,
-      args: [{ plan, problem: index }],
-      staticSummary: title,
-    })
+    void control
+      .step<SearchProgress | null>(`problem ${title}`, child, {
+        isAsked: isServiceFault,
+        skip: {
+          does: 'leaves it, and all that failed with it, behind with the reason',
+          instead: (error) => {
+            failures[slug] = rootMessage(error);
+            return null;
+          },
+        },
+      })
       .then((progress) => {
-        tokens += progress.usage.completionTokens;
+        tokens += progress?.usage.completionTokens ?? 0;
       })
       .catch((error) => {
-        // One hopeless problem is recorded and left behind; a cancelled run or a refused request is not its fault.
-        if (CancellationScope.current().consideredCancelled || isRefusal(error)) fatal ??= error;
+        // One hopeless problem is recorded and left behind; a cancelled run or a refused request is not its fault, and
+        // what the service did was put before a person, who chose to abort.
+        const isAborted = control.asks() && isServiceFault(error);
+        if (CancellationScope.current().consideredCancelled || isRefusal(error) || isAborted) fatal ??= error;
         failures[slug] = rootMessage(error);
       })
       .finally(() => {
         inFlight -= 1;
+        control.drop(workflowId);
         done.add(index);
         void track.update({ done: from - start + done.size, tokens });
       });
@@ -80,7 +102,7 @@ export async function searchShard(input: ShardInput): Promise<ShardResult> {
     for (const [offset, slug] of page.slugs.entries()) {
       const index = from + offset;
       if (done.has(index)) continue;
-      await condition(() => inFlight < concurrency || fatal !== undefined);
+      await condition(() => (inFlight < concurrency && control.isFree()) || fatal !== undefined);
       if (fatal !== undefined) break;
       search(index, slug, page.titles[offset] ?? slug);
     }
@@ -90,7 +112,9 @@ export async function searchShard(input: ShardInput): Promise<ShardResult> {
   }
   if (fatal !== undefined) throw fatal;
 
-  const indexed = await cpuActivities().indexSearchPage({ search: plan, first: from, count, failures });
+  const indexed = await control.step('writing the index', () =>
+    cpuActivities().indexSearchPage({ search: plan, first: from, count, failures }),
+  );
   const firstFailure = sofar.firstFailure ?? Object.values(failures)[0];
   const sums: ShardResult = {
     trees: sofar.trees + indexed.trees,
@@ -101,5 +125,6 @@ export async function searchShard(input: ShardInput): Promise<ShardResult> {
   };
   await track.update({ done: from + count - start, tokens: sums.usage.completionTokens });
   if (from + count >= to) return sums;
-  return continueAsNew<typeof searchShard>({ plan, shard, start, from: from + count, to, sofar: sums });
+  const next = { plan, shard, start, from: from + count, to, sofar: sums };
+  return continueAsNew<typeof searchShard>({ ...next, ...control.carried() });
 }

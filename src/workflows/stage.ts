@@ -9,13 +9,17 @@ import {
 } from '@temporalio/workflow';
 import type { ResolvedInput } from '../activities/resolve-config.ts';
 import type { StoredStageResult } from '../activities/results.ts';
+import type { OnFailure } from '../config/plan.ts';
 import type { RunConfigInput } from '../config/schema.ts';
-import type { Progress, StageProgress } from '../core/progress.ts';
+import { isUnderWay, type Progress, type StageProgress } from '../core/progress.ts';
 import { shortActivities } from './activities.ts';
+import type { Control } from './control.ts';
 import { progressTable } from './progress-table.ts';
 
 /** Input of every stage: its slice of a plan (as a child), or a configuration (started by a person). */
-export type StageInput<P> = { plan: P } | (RunConfigInput & { arm?: 'search' | 'direct'; problem?: number });
+export type StageInput<P> =
+  | { plan: P /** Continues a run that was paused. */; paused?: boolean }
+  | (RunConfigInput & { arm?: 'search' | 'direct'; problem?: number });
 
 export const progressQuery = defineQuery<Progress>('progress');
 export const stageProgressSignal = defineSignal<[StageProgress]>('stageProgress');
@@ -45,35 +49,50 @@ export function resolveInput(input: unknown): Promise<ResolvedInput> {
 /** News that a stage sends to its parent, about: each costs the parent up to four events, the pipeline's root too. */
 const newsPerStage = 40;
 
+/** Revisions count on from the run's start, so that those of a run that continues another are larger. */
+const newsPerMs = 1000;
+
 type StageStart = Omit<StageProgress, 'state' | 'done' | 'tokens'> & { done?: number; tokens?: number };
 
 /**
  * Progress of the running stage: its own query and details, and signals to the workflow that started it. News go out
  * when the state changes and every `newsEvery` of what the stage counts.
  */
-export function trackStage(initial: StageStart, run: string, newsEvery = Math.ceil(initial.total / newsPerStage)) {
+export function trackStage(
+  initial: StageStart,
+  { run, onFailure }: { run: string; onFailure?: OnFailure },
+  control: Control,
+  newsEvery = Math.ceil(initial.total / newsPerStage),
+) {
   const stage: StageProgress = {
-    state: 'running',
+    state: control.state(),
     done: 0,
     tokens: 0,
     ...initial,
   };
-  const parent = workflowInfo().parent;
-  setHandler(progressQuery, () => ({ run, stages: [stage] }), {
+  const { parent, workflowId, runStartTime } = workflowInfo();
+  setHandler(progressQuery, () => ({ run, workflowId, ...(control.isPaused() && { paused: true }), stages: [stage] }), {
     description: 'Counts, tokens and state of this stage',
   });
 
   let reported: number | undefined;
+  let revision = runStartTime.getTime() * newsPerMs;
+  control.begin(onFailure, () => void update({}, true));
 
   /** Never fails: a parent that is gone needs no news, and a cancelled stage notices at its next step. */
-  async function update(change: Partial<StageProgress>): Promise<void> {
+  async function update(change: Partial<StageProgress>, isChange = change.state !== undefined): Promise<void> {
     Object.assign(stage, change);
-    setCurrentDetails(progressTable([stage]));
-    const isNews = reported === undefined || change.state !== undefined || stage.done === stage.total;
+    if (isUnderWay(stage.state)) {
+      stage.state = control.state();
+      stage.attention = control.attention();
+    }
+    setCurrentDetails(progressTable([stage], { paused: control.isPaused() }));
+    const isNews = reported === undefined || isChange || stage.done === stage.total;
     if (parent === undefined || !(isNews || stage.done - (reported ?? 0) >= newsEvery)) return;
     reported = stage.done;
+    revision += 1;
     await getExternalWorkflowHandle(parent.workflowId)
-      .signal(stageProgressSignal, stage)
+      .signal(stageProgressSignal, { ...stage, revision })
       .catch(() => {});
   }
   return { stage, update };
@@ -92,6 +111,7 @@ export async function runStage(
     arm?: string;
     run: string;
     key: string;
+    onFailure?: OnFailure | undefined;
     resultName: string;
     total: number;
     unit: string;
@@ -100,14 +120,17 @@ export async function runStage(
     done?: number;
     tokens?: number;
   },
+  control: Control,
   body: (track: ReturnType<typeof trackStage>) => Promise<Omit<StoredStageResult, StageFrame>>,
 ): Promise<StageOutcome> {
-  const { run, key, resultName, startedAtMs = Date.now(), ...start } = options;
+  const { run, key, onFailure, resultName, startedAtMs = Date.now(), ...start } = options;
   const { name, arm, total } = start;
-  const track = trackStage({ ...start, startedAtMs }, run);
+  const track = trackStage({ ...start, startedAtMs }, { run, ...(onFailure && { onFailure }) }, control);
   await track.update({});
   const { findResult, storeResult } = shortActivities();
-  const earlier = await findResult.executeWithOptions({ summary: 'is it there already?' }, [{ name: resultName }]);
+  const earlier = await control.step('looking for an earlier result', () =>
+    findResult.executeWithOptions({ summary: 'is it there already?' }, [{ name: resultName }]),
+  );
   if (earlier !== null) {
     await track.update({ state: 'reused', done: total, ...sampledBy(earlier), endedAtMs: Date.now() });
     return { ...earlier, reused: true };
@@ -116,18 +139,20 @@ export async function runStage(
     if (!(error instanceof ContinueAsNew)) track.stage.state = 'failed';
     throw error;
   });
-  const result = await storeResult({
-    name: resultName,
-    result: {
-      schema: 'astroflow.stage-result/1',
-      stage: name,
-      ...(arm && { arm }),
-      key,
-      startedAtMs,
-      endedAtMs: Date.now(),
-      ...content,
-    },
-  });
+  const result = await control.step("storing the stage's result", () =>
+    storeResult({
+      name: resultName,
+      result: {
+        schema: 'astroflow.stage-result/1',
+        stage: name,
+        ...(arm && { arm }),
+        key,
+        startedAtMs,
+        endedAtMs: Date.now(),
+        ...content,
+      },
+    }),
+  );
   await track.update({ state: 'done', done: total, ...sampledBy(result), endedAtMs: result.endedAtMs });
   return { ...result, reused: false };
 }

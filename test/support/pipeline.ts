@@ -20,8 +20,9 @@ export const scriptedPolicy = {
   trainer: { kind: 'scripted' },
 } satisfies RunConfigInput['policy'];
 
-/** The smallest run that visits every stage, with two pages of search. */
+/** The smallest run that visits every stage, with two pages of search. A step that fails for good ends it. */
 export const tinyRun = {
+  onFailure: 'fail',
   policy: scriptedPolicy,
   search: { problems: { split: 'train', count: 12 }, rounds: 2, pageSize: 8, concurrency: 4 },
   sft: {

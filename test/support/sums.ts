@@ -5,6 +5,7 @@ const scripted = { model: { kind: 'scripted' as const } };
 
 /** Sums of three numbers as maths problems, which the scripted policy solves now and then; judged and narrated. */
 export const sumsRun: RunConfigInput = {
+  onFailure: 'fail',
   task: { name: 'math' },
   policy: { ...scriptedPolicy, tokenizer: 'bytes' },
   roles: { judge: scripted, narrator: scripted, concurrency: 2 },
