@@ -30,7 +30,12 @@ export function compareCollections(
   // x = 1, y = 2 for the numbers 2 and 1: which of them belongs to which name is lost.
   if (verdict.equal !== true || ![...g, ...p].some(({ kind }) => kind === 'chain') || named[0] === named[1])
     return verdict;
-  const inOrder = !options.strict && g.every((item, index) => compare(item, p[index] as Value, options).equal === true);
+  const alternatives =
+    gold.kind === 'list' && prediction.kind === 'list' && 'or' === (named[0] ? gold : prediction).joined;
+  const inOrder =
+    !options.strict &&
+    !alternatives &&
+    g.every((item, index) => compare(item, p[index] as Value, options).equal === true);
   return inOrder ? verdict : unknown('only one of them names its values');
 }
 

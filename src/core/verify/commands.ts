@@ -34,6 +34,11 @@ const TOKENS: Readonly<Record<string, Kind>> = {
   triangle: ['command', 'figure'],
   odot: ['command', 'figure'],
   square: ['command', 'figure'],
+  // Not worked out, but a quantity may be named by them: \lim_{x\to0} f(x) = 3
+  ...Object.fromEntries(['lim', 'int', 'sum', 'prod', 'to'].map((name): [string, Kind] => [name, ['command', name]])),
+  Pr: ['name', 'Pr'],
+  imath: ['constant', 'i'],
+  cr: ['row', '\\\\'],
   mid: ['bar', 'mid'],
   vert: ['bar', '|'],
   colon: ['operator', ':'],

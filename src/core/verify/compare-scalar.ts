@@ -2,11 +2,12 @@ import * as ball from './ball.ts';
 import { newContext } from './ball.ts';
 import * as c from './complex.ts';
 import { exactValue, sameValue } from './exact.ts';
-import { type Decimal, type Expression, some, variablesOf } from './expression.ts';
+import { type Expression, some, variablesOf } from './expression.ts';
 import type { Fraction } from './fraction.ts';
 import * as f from './fraction.ts';
 import { UndefinedError } from './limits.ts';
 import { approximately, type Finding, probe } from './probe.ts';
+import { decimalLiteral } from './rounding.ts';
 import { different, equal, type Options, unknown, type Verdict } from './verdict.ts';
 
 /** A decimal agrees with a number it rounds when they differ by no more than this part of the number. */
@@ -141,12 +142,6 @@ function compareApproximation(gold: Expression, prediction: Expression, options:
   if (!digitsFit) return unknown('a decimal that is close, with wrong digits');
   if (goldDecimal === null && written.significant < ENOUGH_DIGITS) return unknown('a decimal with too few digits');
   return equal('the same number to the digits given');
-}
-
-/** How a literal decimal, with or without a sign, is written. */
-function decimalLiteral(expression: Expression): Decimal | null {
-  if (expression.kind === 'negation') return decimalLiteral(expression.of);
-  return expression.kind === 'number' ? (expression.written ?? null) : null;
 }
 
 /** |a - b| ≤ part · |b| */

@@ -34,9 +34,22 @@ export function parseBracket(tokens: Tokens, range: Range, parse: Parse, depth: 
     if (open === '{' || matrix || (open === '(' && close === ')')) return nestedBracket(tokens, inner, parse, depth);
     return null;
   }
+  const column = open === '[' ? columnOf(tokens, parts, parse) : null;
+  if (column !== null) return column;
   const items = parts.map((part) => parse(part));
   if (open === '{') return { kind: 'set', items };
   return { kind: 'tuple', open: open as Bracket, close: close as Bracket, items };
+}
+
+/** `[[1], [2]]`: a matrix of one column; null when a row has no brackets, or more than one entry. */
+function columnOf(tokens: Tokens, parts: readonly Range[], parse: Parse): Value | null {
+  const rows = parts.map((part) => enclosed(tokens, part));
+  if (rows.some((row) => row?.open !== '[' || row.close !== ']' || row.inner.from >= row.inner.to)) return null;
+  const entries = rows.map(
+    (row) => splitAt(tokens, (row as { inner: Range }).inner, ({ value }) => value === ',').parts,
+  );
+  if (entries.some((row) => row.length > 1)) return null;
+  return { kind: 'matrix', determinant: false, rows: entries.map((row) => row.map(parse)) };
 }
 
 /** `\{x \mid x > 2\}` */

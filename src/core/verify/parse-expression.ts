@@ -105,9 +105,28 @@ export function startsFactor(state: State): boolean {
 export function factor(state: State): Expression {
   return deeper(state, () => {
     const mixed = mixedNumber(state);
-    if (mixed !== null) return mixed;
+    if (mixed !== null) return powers(state, mixed);
     return powers(state, atom(state));
   });
+}
+
+/** Both arguments of the `\frac` after the number are digits, with or without braces. */
+function hasPlainArguments(state: State): boolean {
+  let ahead = 2;
+  for (let count = 0; count < 2; ) {
+    const braces = peek(state, ahead)?.value === '{';
+    const digits = peek(state, ahead + (braces ? 1 : 0))?.numeral;
+    if (digits === undefined || (braces && peek(state, ahead + 2)?.value !== '}')) return false;
+    // \frac47 has both in one number.
+    count += !braces && digits.whole.length > 1 ? 2 : 1;
+    ahead += braces ? 3 : 1;
+  }
+  return true;
+}
+
+function standsDegreeSign(state: State): boolean {
+  const ahead = peek(state, 1)?.value === '{' ? 2 : 1;
+  return isOperator(peek(state, ahead), '°');
 }
 
 /** `2\frac{2}{3}` and `2 2/3`: a whole number and a proper fraction. */
@@ -119,6 +138,8 @@ function mixedNumber(state: State): Expression | null {
   const start = { ...state };
   let fractionPart: Expression;
   if (next?.type === 'command' && next.value === 'frac') {
+    // Read ahead only over plain digits: anything else would be read twice at every level of nesting.
+    if (!hasPlainArguments(state)) return null;
     state.at += 2;
     const top = commandArgument(state);
     const bottom = commandArgument(state);
@@ -135,7 +156,8 @@ function mixedNumber(state: State): Expression | null {
     fractionPart = { kind: 'quotient', top, bottom: number(state) };
   } else return null;
   const { top, bottom } = fractionPart;
-  if (top.kind !== 'number' || bottom.kind !== 'number' || isOperator(peek(state), '^')) {
+  const raised = isOperator(peek(state), '^') && !standsDegreeSign(state);
+  if (top.kind !== 'number' || bottom.kind !== 'number' || raised) {
     Object.assign(state, start);
     return null;
   }

@@ -8,9 +8,15 @@ import { deeper, isOperator, peek, type State } from './parse-state.ts';
 import type { Token } from './tokenize.ts';
 import { FUNCTIONS, INVERSE, TRIGONOMETRIC } from './vocabulary.ts';
 
+/** Commands that occur in names of quantities only. */
+export const NOT_WORKED_OUT: ReadonlySet<string> = new Set(['lim', 'int', 'sum', 'prod', 'to']);
+
 /** `\frac`, `\binom`, `\sqrt` with their arguments in braces or as single tokens. */
 export function command(state: State, token: Token): Expression {
   state.at += 1;
+  if (NOT_WORKED_OUT.has(token.value)) {
+    throw new ParseError(`it uses \\${token.value}, which this checker does not read`);
+  }
   if (token.value === 'figure') throw new ParseError('a figure stands where a number is needed');
   if (token.value === 'sqrt') {
     let index: Expression | null = null;

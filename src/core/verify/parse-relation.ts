@@ -1,5 +1,8 @@
 import { type Range, splitAt, type Tokens } from './brackets.ts';
-import { LimitError, ParseError } from './limits.ts';
+import { variablesOf } from './expression.ts';
+import { AmbiguousError, LimitError, ParseError } from './limits.ts';
+import { NOT_WORKED_OUT } from './parse-function.ts';
+import { decimalLiteral, restates } from './rounding.ts';
 import { foldText } from './text.ts';
 import type { Relation, Value } from './values.ts';
 
@@ -13,9 +16,8 @@ export function parseChain(tokens: Tokens, range: Range, parse: Parse): Value | 
   const { parts, separators } = splitAt(tokens, range, (token) => token.type === 'relation');
   if (parts.length === 1) return null;
   if (parts.length > MAX_PARTS) throw new LimitError('it has too many relations');
-  // √2 ≈ 1.414: an exact answer, and how large it is.
   const approximate = separators.findIndex(({ value }) => value === '≈');
-  if (approximate >= 0) return parse({ from: range.from, to: (parts[approximate] as Range).to });
+  if (approximate >= 0) return approximated(range, parts[approximate] as Range, parts[approximate + 1] as Range, parse);
   const relations: Relation[] = [];
   const sides: Range[] = [];
   for (const [index, part] of parts.entries()) {
@@ -41,6 +43,23 @@ export function parseChain(tokens: Tokens, range: Range, parse: Parse): Value | 
   return { kind: 'chain', parts: values, relations };
 }
 
+/** √2 ≈ 1.414: an exact answer, and how large it is. x ≈ 1.414: only that. */
+function approximated(range: Range, before: Range, after: Range, parse: Parse): Value {
+  const exact = parse({ from: range.from, to: before.to });
+  const member = exact.kind === 'chain' ? (exact.parts.at(-1) as Value) : exact;
+  if (member.kind !== 'scalar') return exact;
+  const again = parse(after);
+  if (exact.kind === 'scalar' && exact.expression.kind === 'variable' && again.kind === 'scalar') {
+    if (decimalLiteral(again.expression) === null) throw new AmbiguousError('it is only about that number');
+    return { kind: 'chain', parts: [exact, again], relations: ['='] };
+  }
+  const literal = again.kind === 'scalar' && again.expression.kind === 'number';
+  if (literal && variablesOf(member.expression).length === 0 && !restates(member, again, true)) {
+    throw new AmbiguousError('it is not rounded to the approximation given');
+  }
+  return exact;
+}
+
 /** One side of a relation; the left one may be a phrase that names the quantity. */
 function side(tokens: Tokens, range: Range, parse: Parse, first: boolean): Value {
   const applied = first ? functionName(tokens, range) : null;
@@ -55,16 +74,20 @@ function side(tokens: Tokens, range: Range, parse: Parse, first: boolean): Value
   }
 }
 
+/** In their brackets an event stands: P(A \cap B), E(X = 2). */
+const PROBABILITIES = new Set(['P', 'Pr', 'E', 'set P', 'set E']);
+
 /** `f(x)`, `P(5)`, `f^{-1}(x)`, `a(m, n)` as the name of a value: the letter is no factor there. */
 function functionName(tokens: Tokens, range: Range): Value | null {
   const [name, second] = [tokens.list[range.from], tokens.list[range.from + 1]];
   if (name?.type !== 'name' || 'xyz'.includes(name.value) || second === undefined) return null;
   let at = range.from + 1;
+  while (tokens.list[at]?.value === "'") at += 1;
   if (second.value === '^' && tokens.list[at + 1]?.value === '{') at = (tokens.closing.get(at + 1) ?? at) + 1;
   const close = tokens.closing.get(at);
   if (tokens.list[at]?.value !== '(' || close !== range.to - 1) return null;
   const { parts } = splitAt(tokens, { from: at + 1, to: close }, ({ value }) => value === ',');
-  if (parts.some((part) => part.to - part.from !== 1)) return null;
+  if (!PROBABILITIES.has(name.value) && parts.some((part) => part.to - part.from !== 1)) return null;
   return foldText(
     tokens.list
       .slice(range.from, range.to)
@@ -73,10 +96,13 @@ function functionName(tokens: Tokens, range: Range): Value | null {
   );
 }
 
-/** `\text{Area}`, `f(2)`, `AB`, `\angle ABC`, `m\angle A`: names of a quantity that are not formulas. */
+/** `\text{Area}`, `f(2)`, `AB`, `\angle ABC`, `m\angle A`: names of a quantity that are not formulas;
+ * also `\lim_{x\to0} f(x)`. */
 function nameOf(tokens: Tokens, range: Range): Value | null {
   const parts = tokens.list.slice(range.from, range.to);
-  if (parts.length === 0 || parts.length > 24) return null;
+  const worked = parts.some(({ type, value }) => type === 'command' && NOT_WORKED_OUT.has(value));
+  if (parts.length === 0 || parts.length > (worked ? 60 : 24)) return null;
+  if (worked) return foldText(parts.map(({ value }) => value).join(' '));
   if (
     parts.some(
       ({ type }) => !['text', 'word', 'name', 'command', 'constant', 'open', 'close', 'separator'].includes(type),

@@ -1,6 +1,7 @@
 import type { Expression } from './expression.ts';
-import { variablesOf } from './expression.ts';
+import { children, variablesOf } from './expression.ts';
 import { proportion } from './proportion.ts';
+import { restates } from './rounding.ts';
 import type { Relation, Value } from './values.ts';
 import { different, equal, type Options, unknown, type Verdict } from './verdict.ts';
 
@@ -23,24 +24,40 @@ export function compareWithChain(
   if (chain.relations.includes('in') && (chain.relations.length > 1 || !isSet(other))) return form;
   const [first, ...rest] = chain.parts;
   if (first === undefined) return form;
-  const values = isName(first) ? rest : chain.parts;
-  if (!isName(first) && !values.every(isConstant)) {
-    // m + n = 113: the value of a sum, or an equation? Not for a checker to say.
-    const last = values.at(-1) as Value;
-    const verdict = which === 'gold' ? compare(last, other, options) : compare(other, last, options);
+  const named = which === 'prediction' ? isQuantity(first) : isName(first);
+  const values = named ? withoutNames(rest, which === 'prediction' && isConstant(other)) : chain.parts;
+  if (!named && !values.every(isConstant)) {
+    const verdict = compareSides(values.at(-1) as Value, other);
     return verdict.equal === true && !isEquation(chain)
       ? unknown('a relation between formulas in place of an answer')
       : form;
   }
+  const [value] = values;
+  if (value !== undefined && which === 'gold' && other.kind === 'set' && other.items.length === 1) {
+    return compareSides(value, other.items[0] as Value);
+  }
   let result: Verdict = form;
   for (const value of values) {
-    result = which === 'gold' ? compare(value, other, options) : compare(other, value, options);
-    if (result.equal !== true) return result;
+    const verdict = compareSides(value, other);
+    // 2/3 = 0.667, 3/4 = 75%
+    const again = result.equal === true && which === 'prediction' && !options.strict && restates(other, value, false);
+    if (verdict.equal !== true && !again) return verdict;
+    if (verdict.equal === true) result = verdict;
   }
   return result;
+
+  function compareSides(value: Value, otherValue: Value): Verdict {
+    return which === 'gold' ? compare(value, otherValue, options) : compare(otherValue, value, options);
+  }
 }
 
-/** Everything but a sum or difference of bare names on the left is an equation to be solved. */
+/** S = m + n = 73: what follows further names of the same number. */
+function withoutNames(values: readonly Value[], constant: boolean): readonly Value[] {
+  const from = constant ? values.findIndex((value) => !isQuantity(value)) : 0;
+  return values.slice(Math.max(from, 0));
+}
+
+/** A sum or difference of bare names on the left may be the quantity that was asked for. */
 function isEquation(chain: Chain): boolean {
   const [left] = chain.parts;
   if (left?.kind !== 'scalar' || left.expression.kind !== 'sum') return true;
@@ -70,6 +87,34 @@ function isNameExpression(expression: Expression): boolean {
   if (expression.kind === 'call') return expression.name === 'abs' && expression.arguments.every(isNameExpression);
   if (expression.kind === 'quotient') return isFigure(expression.top) && isFigure(expression.bottom);
   return isFigure(expression);
+}
+
+/** Functions of names that are quantities themselves; \ln x = 3 and \sqrt x = 4 are equations to be solved. */
+const QUANTITIES = new Set('abs sin cos tan cot sec csc gcd lcm max min floor ceil'.split(' '));
+
+/**
+ * What may stand left of "=" before an answer, as the quantity that was asked for: a name, or anything made of names
+ * alone, as m + n, xy, dy/dx, \sin A. With a number in it, as 2x = 6, it is an equation that is not solved.
+ */
+function isQuantity(value: Value): boolean {
+  if (value.kind === 'named') return value.name === 'P' || value.name === 'E';
+  return isName(value) || (value.kind === 'scalar' && value.unit === null && isMadeOfNames(value.expression));
+}
+
+function isMadeOfNames(expression: Expression): boolean {
+  switch (expression.kind) {
+    case 'variable':
+      return true;
+    case 'sum':
+    case 'product':
+    case 'quotient':
+    case 'negation':
+      return children(expression).every(isMadeOfNames);
+    case 'call':
+      return QUANTITIES.has(expression.name) && expression.arguments.every(isMadeOfNames);
+    default:
+      return false;
+  }
 }
 
 /** AB, ABC: a segment or a figure, by its length or area. */
@@ -173,6 +218,7 @@ function compareParts(g: Chain, p: Chain, options: Options, compare: Compare): V
   let open: Verdict | null = null;
   for (const [index, part] of g.parts.entries()) {
     const other = p.parts[index] as Value;
+    if (index === 0 && isFunctionOfX(part, other)) continue;
     if (index === 0 && part.kind === 'text' && isName(other) && !sameName(part, other)) {
       open ??= unknown('they name different things');
       continue;
@@ -182,6 +228,18 @@ function compareParts(g: Chain, p: Chain, options: Options, compare: Compare): V
     if (verdict.equal === 'unknown') open ??= verdict;
   }
   return open ?? equal('the same relation');
+}
+
+/** y and f(x) are two names of a function of x. */
+function isFunctionOfX(a: Value, b: Value): boolean {
+  const [text, name] = a.kind === 'text' ? [a, b] : [b, a];
+  return (
+    text.kind === 'text' &&
+    /^[fgh] ?x$/.test(text.words) &&
+    name.kind === 'scalar' &&
+    name.expression.kind === 'variable' &&
+    name.expression.name === 'y'
+  );
 }
 
 function isAssignmentChain(chain: Chain): boolean {

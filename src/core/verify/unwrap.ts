@@ -1,4 +1,5 @@
 import { toAscii } from './characters.ts';
+import { withoutLayout, withoutPhrase } from './phrases.ts';
 
 /** Layers of delimiters are few; a text of nothing but delimiters is not an answer. */
 const MAX_LAYERS = 12;
@@ -13,6 +14,12 @@ const PAIRS: readonly (readonly [string, string])[] = [
   ['```', '```'],
   ['`', '`'],
   ['"', '"'],
+];
+
+/** Commands around a whole answer that show it otherwise. */
+const WRAPPERS = [
+  /^\\(?:boxed|fbox|underline|ensuremath|bm|boldsymbol|pmb)(?![A-Za-z])/,
+  /^\\textcolor\s*\{[^{}]{1,30}\}/,
 ];
 
 /**
@@ -40,16 +47,18 @@ function withoutDoubledEscapes(text: string): string {
 }
 
 function peel(text: string): string {
-  const trimmed = text.replace(/(?:[.,;:\s]|\\\\){1,20}$/, '').trim();
-  // `5!` and a lone point keep theirs; so does `11\,.`, whose space goes with the point.
+  const trimmed = text.replace(/(?:\\[,;:! ]|\\text\{[.,]?\}|\\q?quad|[.,;:~\s]|\\\\){1,20}$/, '').trim();
+  // `5!` and a lone point keep theirs.
   const bare = trimmed.endsWith('\\') ? text.trim() : trimmed;
+  const rest = withoutLayout(withoutPhrase(bare));
+  if (rest !== bare) return rest.trim();
   if (bare.startsWith('=') && !bare.startsWith('==')) return bare.slice(1).trim();
-  for (const command of ['\\boxed', '\\fbox']) {
-    if (bare.startsWith(command)) {
-      const inner = wholeGroup(bare, command.length);
-      if (inner !== null) return inner.trim();
-    }
+  for (const command of WRAPPERS) {
+    const inner = command.test(bare) ? wholeGroup(bare, (command.exec(bare)?.[0] ?? '').length) : null;
+    if (inner !== null) return inner.trim();
   }
+  const group = bare.startsWith('{') ? wholeGroup(bare, 0) : null;
+  if (group !== null && group.trim() !== '' && !/[,;]|\\(?:over|choose)(?![a-z])/.test(group)) return group.trim();
   for (const [open, close] of PAIRS) {
     if (bare.length <= open.length + close.length || !bare.startsWith(open) || !bare.endsWith(close)) continue;
     const inner = bare.slice(open.length, -close.length);
