@@ -16,11 +16,14 @@ ADAM = {"learning_rate": 3e-3, "weight_decay": 0.01, "grad_clip_norm": 1.0}
 TEXTS = ["Use 4 9 3 to make 39\n9*4=36", "Use 1 2 to make 3\n1+2=3 is 3\n", "Use 7 5 to make 12\n7+5=12"]
 
 
-def train(client, model, seq, steps):
+def train(client, model, seq, steps, seen=None):
+    """Optimiser steps; ``seen`` collects the log-probabilities before each of them."""
     for step in steps:
         inputs = {"data": [text_datum(TEXTS[step % 3]), text_datum()], "loss_fn": "cross_entropy"}
-        client.training("forward_backward", model_id=model, seq_id=seq, forward_backward_input=inputs)
+        output = client.training("forward_backward", model_id=model, seq_id=seq, forward_backward_input=inputs)
         client.training("optim_step", model_id=model, seq_id=seq + 1, adam_params=ADAM)
+        if seen is not None:
+            seen.append([datum["logprobs"]["data"] for datum in output["loss_fn_outputs"]])
         seq += 2
     return seq
 
@@ -34,7 +37,8 @@ def test_a_killed_engine_resumes_exactly_and_keeps_its_accounts(model_folder, tm
         seq = train(client, broken, 1, range(2))
         middle = client.training("save_weights", model_id=broken, seq_id=seq, path="middle")["path"]
         version = client.training("save_weights_for_sampler", model_id=broken, seq_id=seq + 1, path="middle")["path"]
-        train(client, broken, seq + 2, range(2, 4))
+        before, after = [], []
+        train(client, broken, seq + 2, range(2, 4), before)
         pending = client.ok("/api/v1/optim_step", {"model_id": broken, "seq_id": 100})["request_id"]
         tokens = [c["token_ids"] for c in client.complete("1+", model=version, headers={"x-astroflow-call": "run/1"})]
         usage = client.ok("/astroflow/usage?prefix=run/")
@@ -49,7 +53,9 @@ def test_a_killed_engine_resumes_exactly_and_keeps_its_accounts(model_folder, tm
         assert status == 404 and "not loaded" in body["detail"]
         resumed = client.new_model()
         client.training("load_weights", model_id=resumed, seq_id=1, path=middle, optimizer=True)
-        seq = train(client, resumed, 2, range(2, 5))
+        seq = train(client, resumed, 2, range(2, 5), after)
+        # What a client compares after a restore: weights in the first pass, the optimiser's moments in the second.
+        assert after[:2] == before
         client.training("save_weights", model_id=resumed, seq_id=seq, path="end")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) in (0, -signal.SIGTERM)
