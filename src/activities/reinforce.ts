@@ -259,7 +259,7 @@ function requireLogprobs(records: readonly RolloutRecord[], from: string): void 
   );
 }
 
-function usageOf(records: readonly RolloutRecord[]): Usage {
+export function usageOf(records: readonly RolloutRecord[]): Usage {
   const prompts = new Map(records.map((record) => [record.group, record.promptTokens.length]));
   return {
     calls: new Set(records.map((record) => record.callId)).size,

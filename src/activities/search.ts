@@ -158,7 +158,11 @@ function titleOf(task: Task, problem: Problem): string {
   return task.statement(problem).replace(/\s+/g, ' ').slice(0, 80);
 }
 
-async function storedRounds(deps: ActivityDeps, search: SearchPlan, slug: string): Promise<SearchRound[]> {
+export async function storedRounds(
+  deps: Pick<ActivityDeps, 'store'>,
+  search: SearchPlan,
+  slug: string,
+): Promise<SearchRound[]> {
   const rounds: SearchRound[] = [];
   for (;;) {
     const ref = await deps.store.find(artifactNames.searchRound(search.key, slug, rounds.length));

@@ -1,0 +1,58 @@
+import { artifactNames, type SearchPlan } from '../config/plan.ts';
+import { problemSlug } from '../core/key.ts';
+import type { Unit } from '../core/ledger/types.ts';
+import type { Problem } from '../core/problem.ts';
+import { noUsage, type Usage } from '../core/usage.ts';
+import type { ArtifactStore } from '../services/store/store.ts';
+import { type StoredTree, storedRounds } from './search.ts';
+import { searchCallPrefix } from './search-calls.ts';
+
+/** What a stored round says of its cost. */
+interface RoundCost {
+  round: number;
+  calls: string[];
+  usage: Usage;
+}
+
+/**
+ * One unit for every stored round of a problem's search, and one for what is not stored, which there is none of once
+ * the tree is. A tree may be begun by a run with one problem set and finished by another's: each pays its own rounds.
+ */
+export async function searchUnits(store: ArtifactStore, search: SearchPlan, problem: Problem): Promise<Unit[]> {
+  const part = problemSlug(problem.id);
+  const ours = searchCallPrefix(search);
+  const tree = artifactNames.searchTree(search.key, part);
+  const ref = await store.find(tree);
+  const rounds =
+    ref === null
+      ? await storedRounds({ store }, search, part)
+      : (costOfTree(await store.getJson<StoredTree>(ref), ours) ?? (await storedRounds({ store }, search, part)));
+  const units = rounds.map(({ round, calls, usage }): Unit => {
+    const isOurs = calls.every((call) => call.startsWith(ours));
+    return {
+      result: artifactNames.searchRound(search.key, part, round),
+      prefix: `${ours}${part}/${round}/`,
+      part,
+      calls: calls.filter((call) => call.startsWith(ours)),
+      usage: isOurs ? usage : noUsage,
+      ...(!isOurs && { elsewhere: true }),
+    };
+  });
+  if (ref !== null) return units;
+  return [...units, { result: tree, prefix: `${ours}${part}/`, part, calls: null, usage: noUsage }];
+}
+
+/** By round, from the calls that a tree names; null where only its rounds know who paid how much of it. */
+function costOfTree({ tree, calls }: StoredTree, ours: string): RoundCost[] | null {
+  const oursOf = calls.filter((call) => call.startsWith(ours)).length;
+  if (oursOf > 0 && oursOf < calls.length) return null;
+  const rounds = new Map<number, string[]>();
+  for (const call of calls) {
+    const round = Number(call.split('/')[ROUND]);
+    rounds.set(round, [...(rounds.get(round) ?? []), call]);
+  }
+  return [...rounds].map(([round, its], i) => ({ round, calls: its, usage: i === 0 ? tree.usage : noUsage }));
+}
+
+/** `search/<key>/<set>/<slug>/<round>/<ask>` */
+const ROUND = 4;
