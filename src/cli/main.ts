@@ -48,6 +48,7 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .command('worker')
     .description('a worker for any Temporal server (TEMPORAL_ADDRESS, TEMPORAL_PROFILE, …)')
     .option('--task-queue <name>', 'queue of the workflows; the activity queues carry it as prefix')
+    .option('--grace <seconds>', 'how long calls in flight may take to finish after SIGTERM (default: 10)', seconds)
     .action(async (options) => finish(await (await import('./worker.ts')).workerCommand(home, env, options)));
   program
     .command('check')
@@ -111,7 +112,7 @@ interface Package {
 
 function seconds(text: string): number {
   const value = Number(text);
-  if (!(value > 0) || value > 3600) throw new InvalidArgumentError('a deadline is a number of seconds, at most 3600.');
+  if (!(value > 0) || value > 3600) throw new InvalidArgumentError('write a number of seconds, at most 3600.');
   return value;
 }
 

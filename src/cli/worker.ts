@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { openServices } from '../services/index.ts';
 import { folderStore } from '../services/store/folder.ts';
-import { createWorkers, defaultTaskQueue } from '../workers/worker.ts';
+import { createWorkers, defaultGraceMs, defaultTaskQueue } from '../workers/worker.ts';
 import { type Target, temporalTarget, unreachable } from './connection.ts';
 import { createHome, type Home } from './home.ts';
 import { aborted, onInterrupt } from './interrupt.ts';
@@ -12,7 +12,7 @@ import { readServerFile } from './server-file.ts';
 export interface OpenWorkers {
   /** Rejects when the workers cannot go on. */
   running: Promise<void>;
-  /** Lets running activities finish, within the workers' grace time. */
+  /** Lets calls in flight finish for the workers' grace time, and hands over the rest. */
   stop(): Promise<void>;
 }
 
@@ -20,10 +20,11 @@ export interface OpenWorkers {
 export async function openWorkers(options: {
   target: Target;
   taskQueue?: string;
+  graceMs?: number;
   home: Home;
   env: NodeJS.ProcessEnv;
 }): Promise<OpenWorkers> {
-  const { target, taskQueue, home, env } = options;
+  const { target, taskQueue, graceMs, home, env } = options;
   // Where the SDK logs: not across a terminal that shows progress.
   const warn = (message: string) => Runtime.instance().logger.warn(message);
   const connection = await NativeConnection.connect(target.connectionOptions).catch((error) => {
@@ -35,6 +36,7 @@ export async function openWorkers(options: {
       namespace: target.namespace,
       deps: { store: folderStore(home.artifacts), services: openServices(env, warn) },
       ...(taskQueue !== undefined && { taskQueue }),
+      ...(graceMs !== undefined && { graceMs }),
     });
     const running = workers.run();
     return {
@@ -43,7 +45,8 @@ export async function openWorkers(options: {
         workers.shutdown();
         // How they ended was for whoever waits on `running`.
         await running.catch(() => {});
-        await connection.close();
+        // A worker that had to be left behind still holds it, and the process ends anyway.
+        await connection.close().catch(() => {});
       },
     };
   } catch (error) {
@@ -52,12 +55,13 @@ export async function openWorkers(options: {
   }
 }
 
-/** `astroflow worker`: serves the queues of any server until Ctrl-C. */
+/** `astroflow worker`: serves the queues of any server until Ctrl-C or SIGTERM. `grace` is in seconds. */
 export async function workerCommand(
   home: Home,
   env: NodeJS.ProcessEnv,
-  options: { taskQueue?: string },
+  { taskQueue, grace }: { taskQueue?: string; grace?: number },
 ): Promise<number> {
+  const graceMs = grace === undefined ? defaultGraceMs : grace * 1000;
   createHome(home);
   installRuntime();
   const target = temporalTarget(env, home);
@@ -66,13 +70,16 @@ export async function workerCommand(
     target,
     home,
     env: engineUrl === undefined ? env : { ASTROFLOW_ENGINE_URL: engineUrl, ...env },
-    ...options,
+    graceMs,
+    ...(taskQueue !== undefined && { taskQueue }),
   });
   console.log(
-    `Worker on ${target.address}, namespace ${target.namespace}, queue ${options.taskQueue ?? defaultTaskQueue}; ` +
+    `Worker on ${target.address}, namespace ${target.namespace}, queue ${taskQueue ?? defaultTaskQueue}; ` +
       `artifacts in ${join(home.artifacts)}. Ctrl-C stops it.`,
   );
-  const interrupt = onInterrupt(() => console.log('Finishing what runs (Ctrl-C again: at once) …'));
+  const interrupt = onInterrupt(() =>
+    console.log(`Finishing what ends within ${graceMs / 1000} s, handing over the rest (Ctrl-C again: at once) …`),
+  );
   try {
     await Promise.race([workers.running, aborted(interrupt.signal)]);
   } finally {

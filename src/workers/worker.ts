@@ -9,8 +9,11 @@ export const defaultTaskQueue = 'astro';
 /** Activities at once per queue. Sampling slots are what the bundled engine batches well; training is one at a time. */
 const slots = { short: 32, sample: 64, train: 2, cpu: 1 };
 
-/** A shutdown lets running activities finish for this long before it cancels them. */
-const shutdownGraceTime = '10 seconds';
+/** A shutdown lets calls in flight finish for this long; then it aborts them, and another worker makes them again. */
+export const defaultGraceMs = 10_000;
+
+/** An aborted activity ends in milliseconds. One that does not hear of it is left behind: no shutdown takes longer. */
+export const forceAfterMs = 5_000;
 
 /** Heartbeats also bring back that a run was cancelled: this long until a running activity hears of it. */
 const maxHeartbeatThrottleInterval = '4 seconds';
@@ -20,15 +23,23 @@ export interface WorkersOptions {
   namespace: string;
   deps: ActivityDeps;
   taskQueue?: string;
+  graceMs?: number;
   /** A bundle made before; tests share one. Otherwise the workflows are bundled now (about a second). */
   workflowBundle?: WorkerOptions['workflowBundle'];
 }
 
 /** Four workers in one process, one per queue. Any number of processes can serve the same queues. */
 export async function createWorkers(options: WorkersOptions): Promise<{ run(): Promise<void>; shutdown(): void }> {
-  const { connection, namespace, deps, taskQueue = defaultTaskQueue } = options;
+  const { connection, namespace, deps, taskQueue = defaultTaskQueue, graceMs = defaultGraceMs } = options;
   const activities = createActivities(deps);
-  const shared = { connection, namespace, activities, shutdownGraceTime, maxHeartbeatThrottleInterval };
+  const shared = {
+    connection,
+    namespace,
+    activities,
+    shutdownGraceTime: graceMs,
+    shutdownForceTime: graceMs + forceAfterMs,
+    maxHeartbeatThrottleInterval,
+  };
   const workflows = options.workflowBundle
     ? { workflowBundle: options.workflowBundle }
     : { workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)) };
