@@ -101,6 +101,7 @@ export function createControl(input: unknown) {
 
   /** Puts a failed step before a person; gives the answer. */
   async function ask(question: Question): Promise<Resolution> {
+    if (aborted) return 'abort';
     if (own === undefined) {
       lastAskedMs = Math.max(Date.now(), lastAskedMs + 1);
       own = { attention: { ...question, sinceMs: lastAskedMs } };
