@@ -17,7 +17,7 @@ export interface Numeral {
 const DIGITS = /\d*/y;
 /** `{,}`, `\,`, `,\!` and a space group thousands wherever exactly three digits follow. */
 const GROUP = /(?:\{,\}|\\[,;: ]|,\\!\s*|\\!,\s*|\\!)\s*(\d{3})(?!\d)/y;
-const SPACE_GROUP = / (\d{3})(?![\d/.,])/y;
+const SPACE_GROUP = /[ ~](\d{3})(?![\d/.,])/y;
 const COMMA_GROUP = /,(\d{3})(?!\d)/y;
 const BAR = /\\(?:overline|bar|dot|overset)\s*\{?\s*(\d+)\s*\}?/y;
 const BRACKETED = /\((\d+)\)/y;

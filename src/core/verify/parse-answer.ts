@@ -1,6 +1,7 @@
 import { matchBrackets, type Tokens } from './brackets.ts';
 import { fraction } from './fraction.ts';
 import { AmbiguousError, LimitError, MAX_CHARACTERS, ParseError } from './limits.ts';
+import { parseBasedText } from './parse-based.ts';
 import { MAX_PART_DEPTH, parsePart } from './parse-part.ts';
 import { expandPlusMinus } from './plus-minus.ts';
 import { withoutAnd } from './statements.ts';
@@ -45,12 +46,6 @@ function refused(error: unknown): Parsed & { ok: false } {
   };
 }
 
-const BASED =
-  /^\(?([0-9][0-9A-Za-z]*|[A-Fa-f][0-9A-Fa-f]*)\)?_\s*\{?\s*(?:\\text\s*\{)?\s*([0-9]{1,2}|[a-z]+)\s*\}{0,2}$/;
-const BASE_WORDS = 'two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen'.split(
-  ' ',
-);
-
 /** `depth` counts the texts and brackets around it. */
 export function parseWhole(text: string, depth = 0): Value {
   if (depth > MAX_PART_DEPTH) throw new LimitError('texts are nested too deep');
@@ -59,14 +54,13 @@ export function parseWhole(text: string, depth = 0): Value {
     const inner = wholeGroup(text, command.length);
     if (inner === null) continue;
     const letter = choiceLetter(inner);
-    if (letter !== null) return { kind: 'choice', letter, rest: null };
+    // \mathrm{e} is the number.
+    const constant = /^\\math/.test(command) && /^\s*[ei]\s*$/.test(inner);
+    if (letter !== null && !constant) return { kind: 'choice', letter, rest: null };
     return parseWhole(unwrap(inner) || inner, depth + TEXT_DEPTH);
   }
-  const compact = text.replace(/\\[,!;: ]|[\s,]/g, '').replace(/^\{(\w+)\}_/, '$1_');
-  const based = BASED.exec(compact);
-  if (based !== null && (/\d/.test(`${based[2]}`) || BASE_WORDS.includes(`${based[2]}`))) {
-    return basedNumber(based[1] as string, based[2] as string);
-  }
+  const based = parseBasedText(text);
+  if (based !== null) return based;
   const bracketed = /^(?:\(([A-J])\)|([A-J](?=\))|[B-DF-HJ])[).]?|(?:option|choice)\s*\(?([A-J])\)?)$/i.exec(text);
   if (bracketed !== null) {
     const letter = bracketed[1] ?? bracketed[2] ?? bracketed[3] ?? '';
@@ -79,23 +73,6 @@ export function parseWhole(text: string, depth = 0): Value {
     return { kind: 'choice', letter: inBrackets ?? before ?? '', rest: parseWhole(unwrap(rest), depth + TEXT_DEPTH) };
   }
   return parseTop(matchBrackets(tokenize(text)), text, depth);
-}
-
-function basedNumber(digits: string, index: string): Value {
-  const base = /^\d/.test(index) ? Number(index) : BASE_WORDS.indexOf(index) + 2;
-  if (base < 2 || base > 36) throw new ParseError(`"${index}" is not a base`);
-  let value = 0n;
-  for (const digit of digits) {
-    const amount = Number.parseInt(digit, 36);
-    if (amount >= base) {
-      // x_1, a_{10}: a name with an index.
-      if (/^[A-Za-z]$/.test(digits)) return scalar({ kind: 'variable', name: `${digits}_${index}` });
-      throw new ParseError(`"${digit}" is not a digit in base ${base}`);
-    }
-    if (digits.length > 1_000) throw new ParseError('a number is too long');
-    value = value * BigInt(base) + BigInt(amount);
-  }
-  return { kind: 'based', digits: digits.replace(/^0+(?=.)/, '').toUpperCase(), base, value };
 }
 
 function parseTop(tokens: Tokens, text: string, depth: number): Value {

@@ -145,5 +145,7 @@ function functionArguments(state: State, name: FunctionName, plainRoot: boolean)
 function continuesArgument(state: State): boolean {
   const token = peek(state);
   if (token === undefined || token.type === 'function') return false;
+  // \sin x e^{-x} is a product.
+  if (token.value === 'e' && token.type === 'constant' && isOperator(peek(state, 1), '^')) return false;
   return token.type !== 'open' && token.type !== 'bar' && token.type !== 'number' && startsFactor(state);
 }

@@ -2,6 +2,7 @@ import { type Range, splitAt, type Tokens } from './brackets.ts';
 import { fraction } from './fraction.ts';
 import { LimitError, ParseError } from './limits.ts';
 import { parseWhole, TEXT_DEPTH } from './parse-answer.ts';
+import { parseBased } from './parse-based.ts';
 import { parseBracket } from './parse-bracket.ts';
 import { parseExpression } from './parse-expression.ts';
 import { parseMatrix } from './parse-matrix.ts';
@@ -30,6 +31,8 @@ export function parsePart(tokens: Tokens, range: Range, depth: number): Value {
   if (chain !== null) return chain;
   const union = parseUnion(tokens, range, depth);
   if (union !== null) return union;
+  const based = parseBased(tokens, range);
+  if (based !== null) return based;
   const bracket = parseBracket(tokens, range, inside, depth);
   if (bracket !== null) return bracket;
   const matrix = parseMatrix(tokens, range, inside);

@@ -1,6 +1,7 @@
 import { commandToken, delimiterToken, wordToken } from './commands.ts';
 import { LimitError, MAX_DIGITS, MAX_TOKENS, ParseError } from './limits.ts';
 import { type Numeral, readNumeral } from './numeral.ts';
+import { parseUnit } from './units.ts';
 import * as words from './vocabulary.ts';
 
 export type TokenType =
@@ -33,6 +34,8 @@ export interface Token {
   numeral?: Numeral;
 }
 
+/** `\mathrm{(B)}` before what the choice stands for. */
+const CHOICE = /^\s?\{\s?\([A-J]\)\s?\}/;
 const OPENING = '([{';
 const CLOSING = ')]}';
 
@@ -149,7 +152,7 @@ export function tokenize(text: string): Token[] {
       push('name', `set ${content.trim()}`);
       return after;
     }
-    if (words.TRANSPARENT.has(name)) return end;
+    if (words.TRANSPARENT.has(name)) return CHOICE.test(text.slice(end, end + 12)) ? upright(end) : end;
     if (name === 'color' || name === 'textcolor') return argument(end)[1];
     if (['tag', 'label', 'hspace', 'vspace', 'phantom', 'hphantom', 'vphantom'].includes(name)) return argument(end)[1];
     if (words.ACCENTS.has(name)) {
@@ -213,7 +216,7 @@ export function tokenize(text: string): Token[] {
       else pushWord(name);
       return after;
     }
-    if (/^[A-Za-z][A-Za-z ./]*$/.test(name)) {
+    if (/^[A-Za-z][A-Za-z ./]*$/.test(name) || CHOICE.test(`{${name}}`) || isUnit(name)) {
       pushText(name);
       return after;
     }
@@ -223,7 +226,7 @@ export function tokenize(text: string): Token[] {
   function pushText(content: string): void {
     const plain = content.trim().toLowerCase();
     if (plain === 'or' || plain === 'and' || plain === ',') push('separator', plain);
-    else if (plain === ':') push('operator', ':');
+    else if (plain === ':' || plain === '%' || plain === '\\%') push('operator', plain.slice(-1));
     else if (/^\d+(?:\.\d+)?$/.test(plain)) push('number', plain, { numeral: readNumeral(plain, 0, true) });
     else push('text', content);
   }
@@ -243,6 +246,11 @@ export function tokenize(text: string): Token[] {
     }
     throw new ParseError('a brace is not closed');
   }
+}
+
+/** `m s^{-1}`, `m/s^2`: more than a letter, all of it known. */
+function isUnit(text: string): boolean {
+  return /^[A-Za-z]+[\s^/]/.test(text) && parseUnit(text)?.known === true;
 }
 
 export function isDigit(character: string | undefined): boolean {

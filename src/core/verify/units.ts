@@ -108,7 +108,10 @@ export function parseUnit(text: string): Unit | null {
     .replace(/[/*]/g, (sign) => ` ${sign} `)
     .replace(/[.,]+(?=\s|\^|$)/g, ' ')
     .replace(/\s+\^/g, '^')
-    .replace(/(?:\*\s*)?(\p{L}+)\^-1/gu, ' / $1')
+    .replace(
+      /(?:\*\s*)?(\p{L}+)\^-([1-3])\^?/gu,
+      (_, name: string, power: string) => ` / ${name}${power === '1' ? '' : `^${power}`}`,
+    )
     .split(/\s+/)
     .filter((word) => word !== '' && word !== '^' && word !== '*');
   if (words.length === 0 || words.length > 8) return null;

@@ -1,5 +1,6 @@
 import { toAscii } from './characters.ts';
 import { withoutLayout, withoutPhrase } from './phrases.ts';
+import { fromPlainNotation } from './plain-notation.ts';
 
 /** Layers of delimiters are few; a text of nothing but delimiters is not an answer. */
 const MAX_LAYERS = 12;
@@ -33,7 +34,7 @@ export function unwrap(text: string): string {
     if (next === rest) break;
     rest = next;
   }
-  return rest;
+  return fromPlainNotation(rest);
 }
 
 /** `\\\\frac12`, escaped once too often on its way through JSON: every backslash stands twice. */
