@@ -2,7 +2,7 @@ import * as ball from './ball.ts';
 import { newContext } from './ball.ts';
 import * as c from './complex.ts';
 import { exactValue, sameValue } from './exact.ts';
-import { type Expression, some, variablesOf } from './expression.ts';
+import { type Expression, rewrite, some, variablesOf } from './expression.ts';
 import type { Fraction } from './fraction.ts';
 import * as f from './fraction.ts';
 import { UndefinedError } from './limits.ts';
@@ -46,13 +46,34 @@ export function compareScalars(gold: Expression, prediction: Expression, options
     const decimal = compareApproximation(gold, prediction, options);
     if (decimal !== null) return decimal;
   }
-  const finding = probe(gold, prediction, options.budget);
+  const finding = probe(gold, sameConstant(gold, prediction), options.budget);
   if (finding === 'different' && (hasPlainLog(gold) || hasPlainLog(prediction))) {
     const natural = probe(gold, prediction, options.budget, 'e');
     if (natural === 'equal') return unknown('they are equal only if "log" is the natural logarithm');
   }
   const verdict = ofFinding(finding, constant, options);
   return verdict.equal === true ? evaluated(gold, prediction, options, verdict.reason) : verdict;
+}
+
+/** The prediction with the gold answer's letter for the constant of integration: + c where the gold answer has + C. */
+function sameConstant(gold: Expression, prediction: Expression): Expression {
+  const [g, p] = [constantOfIntegration(gold), constantOfIntegration(prediction)];
+  if (g === null || p === null || g === p || gold.kind !== 'sum') return prediction;
+  if (variablesOf(gold).includes(p) || variablesOf(prediction).includes(g)) return prediction;
+  return rewrite(prediction, (part) =>
+    part.kind === 'variable' && part.name === p ? { kind: 'variable', name: g } : part,
+  );
+}
+
+/** C or c as a term of its own, beside a function of x, t, u, y or θ that does not contain it. */
+function constantOfIntegration(expression: Expression): 'C' | 'c' | null {
+  if (expression.kind !== 'sum') return null;
+  const terms = expression.terms.filter((term) => term.kind === 'variable' && (term.name === 'C' || term.name === 'c'));
+  const [term] = terms;
+  if (terms.length !== 1 || term?.kind !== 'variable') return null;
+  const others = expression.terms.filter((part) => part !== term).flatMap(variablesOf);
+  const ofFunction = others.some((name) => /^(?:[xtuy]|theta)$/.test(name));
+  return ofFunction && !others.includes(term.name) ? (term.name as 'C' | 'c') : null;
 }
 
 function ofFinding(finding: Finding, constant: boolean, options: Options): Verdict {

@@ -1,5 +1,8 @@
 import { compareCollections } from './collections.ts';
 import { compareScalars } from './compare-scalar.ts';
+import { variablesOf } from './expression.ts';
+import { compare } from './fraction.ts';
+import { meanTheSame, setMeant } from './meanings.ts';
 import { compareUnions, isSetOfReals } from './real-sets.ts';
 import { compareChains, compareWithChain } from './relations.ts';
 import { compareStatements } from './statements.ts';
@@ -82,7 +85,7 @@ function compareQuantities(gold: Scalar, prediction: Scalar, options: Options): 
 
 function otherReading(gold: Scalar, prediction: Scalar, options: Options): Verdict | null {
   const [g, p] = [gold.alternative, prediction.alternative];
-  const plain = (value: Scalar): boolean => value.expression.kind !== 'product';
+  const plain = (value: Scalar): boolean => variablesOf(value.expression).length === 0;
   if (p?.kind === 'scalar' && plain(gold)) return compareQuantities(gold, p, options);
   if (g?.kind === 'scalar' && plain(prediction)) return compareQuantities(g, prediction, options);
   return null;
@@ -90,12 +93,15 @@ function otherReading(gold: Scalar, prediction: Scalar, options: Options): Verdi
 
 function compareTexts(gold: Value, prediction: Value, options: Options): Verdict {
   if (gold.kind !== 'text' || prediction.kind !== 'text') {
+    const [g, p] = [gold, prediction].map((value) => (value.kind === 'text' ? (setMeant(value) ?? value) : value));
+    if (g?.kind !== 'text' && p?.kind !== 'text') return compareValues(g as Value, p as Value, options);
     return sameWord(gold, prediction)
       ? equal('the same text')
       : different(`${describe(prediction)} in place of ${describe(gold)}`);
   }
   if (gold.words === prediction.words || (!options.strict && gold.folded === prediction.folded))
     return equal('the same text');
+  if (meanTheSame(gold, prediction)) return equal('the same text in other words');
   const [a, b] = [` ${gold.words} `, ` ${prediction.words} `];
   if (a.includes(b) || b.includes(a)) return unknown('one text is part of the other');
   return different('another text');
@@ -158,16 +164,40 @@ function compareLists(gold: Value, prediction: Value, options: Options): Verdict
     // `100,200`: in order, since only the comma was in doubt.
     return compareInOrder(collection.items, other.alternative.items, options, compareValues);
   }
+  const alternatives = collection.kind === 'list' && collection.joined === 'or';
   if (other.kind === 'union') {
-    const set: Value = { kind: 'union', parts: [{ kind: 'set', items: collection.items }], removed: [] };
+    const intervals = alternatives && collection.items.every(({ kind }) => kind === 'tuple');
+    const parts: Value[] = intervals ? collection.items : [{ kind: 'set', items: collection.items }];
+    const set: Value = { kind: 'union', parts, removed: [] };
     return gold === other ? compareUnions(gold, set, options) : compareUnions(set, other, options);
   }
+  const exactly = { ...options, strict: true };
+  if (
+    alternatives &&
+    !options.strict &&
+    collection.items.every((item) => compareValues(other, item, exactly).equal === true)
+  )
+    return equal('the same value, written more than once');
+  const mixed = other.kind === 'scalar' ? mixedNumber(collection) : null;
+  if (mixed !== null && gold === other && !options.strict) return compareValues(gold, mixed, options);
   const [only] = collection.items;
   if (collection.items.length === 1 && only !== undefined && collection.kind === 'set') {
     const verdict = isCollection(gold) ? compareValues(only, prediction, options) : compareValues(gold, only, options);
     return verdict.equal === true ? unknown('one is an element, the other the set of it') : verdict;
   }
   return different(`${describe(prediction)} in place of ${describe(gold)}`);
+}
+
+/** `2 and 2/3`: a whole number and a proper fraction; null for other lists. */
+function mixedNumber(list: Value & { items: Value[] }): Value | null {
+  const [whole, part] = list.items;
+  if (list.kind !== 'list' || list.joined !== 'and' || list.items.length !== 2) return null;
+  if (whole?.kind !== 'scalar' || part?.kind !== 'scalar' || whole.unit !== null) return null;
+  const [a, { expression }] = [whole.expression, part];
+  if (a.kind !== 'number' || expression.kind !== 'quotient') return null;
+  const { top, bottom } = expression;
+  if (top.kind !== 'number' || bottom.kind !== 'number' || compare(top.value, bottom.value) >= 0) return null;
+  return { ...part, expression: { kind: 'sum', terms: [a, expression] } };
 }
 
 /** Brackets around, or missing from, a plain list in the same order. Of two numbers they may mean an interval. */

@@ -1,6 +1,7 @@
 import { matchBrackets, type Tokens } from './brackets.ts';
 import { fraction } from './fraction.ts';
 import { AmbiguousError, LimitError, MAX_CHARACTERS, ParseError } from './limits.ts';
+import { compoundMeasure } from './meanings.ts';
 import { parseBasedText } from './parse-based.ts';
 import { MAX_PART_DEPTH, parsePart } from './parse-part.ts';
 import { expandPlusMinus } from './plus-minus.ts';
@@ -76,6 +77,8 @@ export function parseWhole(text: string, depth = 0): Value {
 }
 
 function parseTop(tokens: Tokens, text: string, depth: number): Value {
+  const measure = /^\d[^=(]{0,80}$/.test(text) && /\d\D+\d/.test(text) ? compoundMeasure(foldText(text)) : null;
+  if (measure !== null) return measure;
   try {
     return withoutAnd(expandPlusMinus(parsePart(tokens, { from: 0, to: tokens.list.length }, depth)));
   } catch (error) {

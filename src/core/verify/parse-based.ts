@@ -1,4 +1,5 @@
 import { enclosed, type Range, type Tokens } from './brackets.ts';
+import { fraction } from './fraction.ts';
 import { ParseError } from './limits.ts';
 import { scalar, type Value } from './values.ts';
 
@@ -11,7 +12,7 @@ const BASE_WORDS = 'two three four five six seven eight nine ten eleven twelve t
 /** `52_8`, `A3_{16}`, `(1011)_2`, `52_{\text{eight}}` as a whole text; null for anything else. */
 export function parseBasedText(text: string): Value | null {
   if (!text.includes('_')) return null;
-  const compact = text.replace(/\\[,!;: ]|[\s,]/g, '').replace(/^\{(\w+)\}_/, '$1_');
+  const compact = text.replace(/\\[,!;: ]|[\s,]/g, '').replace(/^(?:\\(?:text|mathrm))?\{(\w+)\}_/, '$1_');
   const based = BASED.exec(compact);
   if (based === null || !(/\d/.test(`${based[2]}`) || BASE_WORDS.includes(`${based[2]}`))) return null;
   return basedNumber(based[1] as string, based[2] as string);
@@ -50,5 +51,6 @@ function basedNumber(digits: string, index: string): Value {
     if (digits.length > 1_000) throw new ParseError('a number is too long');
     value = value * BigInt(base) + BigInt(amount);
   }
+  if (base === 10) return scalar({ kind: 'number', value: fraction(value) });
   return { kind: 'based', digits: digits.replace(/^0+(?=.)/, '').toUpperCase(), base, value };
 }

@@ -114,7 +114,7 @@ function parseList(tokens: Tokens, range: Range, depth: number): Value | null {
 
 function parseUnion(tokens: Tokens, range: Range, depth: number): Value | null {
   const isUnion = (token: Token, index: number): boolean => {
-    if (token.type === 'set') return true;
+    if (token.type === 'set' || isDifference(tokens, index)) return true;
     const before = tokens.list[index - 1];
     const after = tokens.list[index + 1];
     return token.type === 'name' && token.value === 'U' && before?.type === 'close' && after?.type === 'open';
@@ -127,17 +127,27 @@ function parseUnion(tokens: Tokens, range: Range, depth: number): Value | null {
   for (const [index, token] of separators.entries()) {
     const value = values[index + 1] as Value;
     if (token.value === 'intersection') throw new ParseError('an intersection is not worked out');
-    if (token.value === 'minus') removed.push(value);
+    if (token.value === 'minus' || token.type === 'operator') removed.push(value);
     else if (removed.length > 0) throw new ParseError('a union after a difference needs brackets');
     else kept.push(value);
   }
   return { kind: 'union', parts: kept, removed };
 }
 
-/** `3:4`, `1:2:3`; `12:05` is a time as well. */
+/** `\mathbb R - \{1\}`, `\mathbb R / \{1\}` */
+function isDifference(tokens: Tokens, index: number): boolean {
+  const [before, token, after] = [tokens.list[index - 1], tokens.list[index], tokens.list[index + 1]];
+  if (token?.type !== 'operator' || (token.value !== '-' && token.value !== '/') || after?.value !== '\\{')
+    return false;
+  return before?.value.startsWith('set ') === true || before?.type === 'close';
+}
+
+/** `3:4`, `3 to 4`, `1:2:3`; `12:05` is a time as well. */
 function parseRatio(tokens: Tokens, range: Range): Value | null {
-  const { parts } = splitAt(tokens, range, (token) => token.type === 'operator' && token.value === ':');
-  if (parts.length === 1) return null;
+  const { parts } = splitAt(tokens, range, ({ type, value }) =>
+    type === 'operator' ? value === ':' : (type === 'text' || type === 'word') && value.trim() === 'to',
+  );
+  if (parts.length === 1 || parts.some(({ from, to }) => from >= to)) return null;
   const expressions = parts.map((part) => parseExpression(tokens, part));
   const raw = tokens.list
     .slice(range.from, range.to)

@@ -2,7 +2,6 @@ import type { Range, Tokens } from './brackets.ts';
 import type { Expression } from './expression.ts';
 import { fraction } from './fraction.ts';
 import { ParseError } from './limits.ts';
-import { numeralValue } from './numeral.ts';
 import { letters } from './parse-atom.ts';
 import { parseExpression } from './parse-expression.ts';
 import type { Token } from './tokenize.ts';
@@ -61,7 +60,7 @@ function unitStart(tokens: Tokens, range: Range): number | null {
     // \frac{\text{m}}{\text{s}}
     const inside = tokens.list[index + 1]?.value === '{' ? tokens.list[index + 2] : undefined;
     if (token.value === 'frac' && inside?.type === 'text') return index;
-    if (token.type === 'word' && isUnit(token, tokens.list[index - 1])) return index;
+    if (token.type === 'word' && isUnit(token, tokens.list[index - 1], tokens.list[index + 1])) return index;
     // $460/week
     const slash = token.type === 'operator' && token.value === '/' ? tokens.list[index + 1] : undefined;
     if (slash?.type === 'word' && isUnitWord(slash.value)) return index;
@@ -71,7 +70,13 @@ function unitStart(tokens: Tokens, range: Range): number | null {
   return null;
 }
 
-function isUnit(token: Token, before: Token | undefined): boolean {
+/** A plural right after a number, as no product of letters is written. */
+const PLURAL = /^(?!.*(?:sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt))[a-z]{4,}s$/;
+
+function isUnit(token: Token, before: Token | undefined, after: Token | undefined): boolean {
+  if (token.spaced && (token.value === 'sq' || token.value === 'cu'))
+    return after?.type === 'word' || after?.value === '.';
+  if (before?.type === 'number' && after === undefined && PLURAL.test(token.value)) return true;
   if (isUnitWord(token.value)) return before?.type === 'number' || before?.type === 'close' || token.spaced;
   if (letters(token) === null) return token.spaced;
   return token.spaced && SHORT_WORDS.has(token.value.toLowerCase());
@@ -175,19 +180,29 @@ function otherReading(tokens: Tokens, range: Range): Scalar['alternative'] {
     const items = groups.map((digits) => scalar({ kind: 'number', value: fraction(BigInt(digits)) }));
     return { kind: 'list', items, joined: null };
   }
-  const rest = tokens.list.slice(range.from + 1, range.to);
-  if (
-    first.numeral === undefined ||
-    rest.length === 0 ||
-    rest.length > 6 ||
-    rest[0]?.spaced !== true ||
-    rest[0].type === 'number'
-  )
-    return null;
+  const at = numberEnd(tokens, range);
+  const rest = at === null ? [] : tokens.list.slice(at, range.to);
+  const isFraction = rest[0]?.value === 'frac';
+  if (at === null || rest.length === 0 || rest.length > 8 || (rest[0]?.spaced !== true && !isFraction)) return null;
+  if (rest[0]?.type === 'number') return null;
   const plain = rest.every(
-    ({ type, value }) => type === 'name' || type === 'word' || type === 'number' || '/^{}'.includes(value),
+    ({ type, value }, index) =>
+      type === 'name' || type === 'word' || type === 'number' || '/^{}'.includes(value) || (isFraction && index === 0),
   );
-  const unit = plain ? parseUnit(rest.map(({ value }) => value.replace(/[{}]/g, '')).join('')) : null;
-  if (unit?.known === true) return scalar({ kind: 'number', value: numeralValue(first.numeral) }, unit);
-  return null;
+  const written = rest.map(({ value, type }, index) => {
+    if (type === 'command') return '';
+    if (value === '{') return isFraction && rest[index - 1]?.value === '}' ? '/' : '';
+    return value === '}' ? '' : value;
+  });
+  const unit = plain ? parseUnit(written.join('')) : null;
+  return unit?.known === true ? scalar(parseExpression(tokens, { from: range.from, to: at }), unit) : null;
+}
+
+/** Where a number ends: `5`, `3.0 \times 10^{8}`; null when it does not begin with one. */
+function numberEnd(tokens: Tokens, range: Range): number | null {
+  const value = (ahead: number): string | undefined => tokens.list[range.from + ahead]?.value;
+  if (tokens.list[range.from]?.numeral === undefined) return null;
+  if (value(1) !== '*' || value(2) !== '10' || value(3) !== '^') return range.from + 1;
+  const close = tokens.closing.get(range.from + 4);
+  return close === undefined ? range.from + 5 : close + 1;
 }

@@ -74,9 +74,10 @@ function intervalsOf(value: Value, options: Options): Interval[] | null {
     const points = simpleIntervals(part, options);
     if (points === null) return null;
     for (const { low, high } of points) {
-      // Only single points are taken away.
-      if (low.at !== high.at) return null;
-      const next = withoutPoint(intervals, low.at, options);
+      const single = low.at === high.at;
+      const next = single
+        ? withoutPoint(intervals, low.at, options)
+        : withoutInterval(intervals, { low, high }, options);
       if (next === null) return null;
       intervals = next;
     }
@@ -153,6 +154,34 @@ function withoutPoint(intervals: readonly Interval[], point: Expression, options
     else if (a === 0 && b < 0) result.push({ low: hole, high });
     else if (a < 0 && b === 0) result.push({ low, high: hole });
     else if (a > 0 || b > 0) result.push({ low, high });
+  }
+  return result;
+}
+
+/** An end of what is taken away belongs to the rest where it was open, unless that is an infinity. */
+function withoutInterval(intervals: readonly Interval[], hole: Interval, options: Options): Interval[] | null {
+  const result: Interval[] = [];
+  for (const interval of intervals) {
+    const before: Interval = { low: interval.low, high: { at: hole.low.at, closed: !hole.low.closed } };
+    const after: Interval = { low: { at: hole.high.at, closed: !hole.high.closed }, high: interval.high };
+    const sides = [
+      compareNumbers(interval.low.at, hole.low.at, options),
+      compareNumbers(hole.low.at, interval.high.at, options),
+      compareNumbers(interval.low.at, hole.high.at, options),
+      compareNumbers(hole.high.at, interval.high.at, options),
+    ];
+    // Where ends meet, single points may be left: not worked out.
+    if (sides.some((side) => side === null)) return null;
+    const [fromLow, lowInside, touches, highInside] = sides as number[];
+    if (lowInside === undefined || touches === undefined || lowInside >= 0 || touches >= 0) {
+      if (lowInside === 0 || touches === 0) return null;
+      result.push(interval);
+      continue;
+    }
+    if ((fromLow === 0 && infinity(hole.low.at) === 0) || (highInside === 0 && infinity(hole.high.at) === 0))
+      return null;
+    if (fromLow !== undefined && fromLow < 0) result.push(before);
+    if (highInside !== undefined && highInside < 0) result.push(after);
   }
   return result;
 }

@@ -218,7 +218,7 @@ function compareParts(g: Chain, p: Chain, options: Options, compare: Compare): V
   let open: Verdict | null = null;
   for (const [index, part] of g.parts.entries()) {
     const other = p.parts[index] as Value;
-    if (index === 0 && isFunctionOfX(part, other)) continue;
+    if (index === 0 && (isFunctionOfX(part, other) || isSameVector(part, other))) continue;
     if (index === 0 && part.kind === 'text' && isName(other) && !sameName(part, other)) {
       open ??= unknown('they name different things');
       continue;
@@ -228,6 +228,13 @@ function compareParts(g: Chain, p: Chain, options: Options, compare: Compare): V
     if (verdict.equal === 'unknown') open ??= verdict;
   }
   return open ?? equal('the same relation');
+}
+
+/** \vec{v} and \mathbf{v} */
+function isSameVector(a: Value, b: Value): boolean {
+  if (a.kind !== 'scalar' || b.kind !== 'scalar' || !isName(a) || !isName(b)) return false;
+  const [first, second] = [a, b].map(({ expression }) => nameText(expression).replace(/^(?:vec|overrightarrow) /, ''));
+  return first === second;
 }
 
 /** y and f(x) are two names of a function of x. */

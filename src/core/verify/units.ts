@@ -64,19 +64,21 @@ const NOT_UNITS = new Set(
   (
     'or and not if more less least most than about approximately when where for then is are was be but only between ' +
     'from to with without except until unless plus minus times over mod modulo some any all every either neither both ' +
-    'no none never the answer equals equal solution solutions real integer integers prime other another remainder so ' +
+    'no none never the answer equals equal other another remainder so ' +
     'hundred thousand million billion trillion dozen half halves third quarter twice double triple score gross pair ' +
-    'couple squared cubed factorial root roots log logs inverse reciprocal negative positive base binary hex octal ' +
+    'couple squared cubed factorial root roots log logs inverse reciprocal negative base binary hex octal ' +
     'hexadecimal decimal fewer below above under off short imaginary infinite infinitely recurring repeating repeated ' +
     'odd even first last th rd st nd k m b bn mil thou percentage percentile power exponent mean average sum product ' +
     'one ones two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty ' +
     'ninety lakh crore radical surd pi divided multiplied raised choose sine cosine tangent ' +
-    'difference exclusive inclusive onwards up down remainder quotient complex conjugate transpose bar point'
+    'difference exclusive inclusive onwards up down remainder quotient conjugate transpose bar'
   ).split(' '),
 );
 
 /** Words that change the value: fractions (tenths), ordinals, multiples, and words of logic. */
 function isModifier(word: string): boolean {
+  // Four roots are counted; 4 root 3 is a formula.
+  if (word === 'roots') return false;
   return NOT_UNITS.has(word) || NOT_UNITS.has(word.replace(/s$/, '')) || FUNCTIONS.has(word) || ORDINAL.test(word);
 }
 
@@ -118,12 +120,15 @@ export function parseUnit(text: string): Unit | null {
   const names: string[] = [];
   let known = true;
   let power = '';
-  for (const word of words) {
+  for (const [index, word] of words.entries()) {
+    if (word === 'the' && words[index - 1] === 'of' && index < words.length - 1) continue;
     if (word === 'of' || word === 'a' || word === 'an' || word === 'in') {
       if (word !== 'in' || names.length > 0) continue;
     }
     const raised = (word === 'squared' || word === 'cubed') && names.length > 0;
-    if (!raised && !NAMES.has(word) && isModifier(word)) return null;
+    // Ordered pairs are counted; three pairs are six.
+    const ordered = words[index - 1] === 'ordered' && /^(?:pair|triple|quadruple)s?$/.test(word);
+    if (!raised && !ordered && !NAMES.has(word) && isModifier(word)) return null;
     if (word === '/') names.push('/');
     else if (word === 'square' || word === 'sq') power = '^2';
     else if (word === 'cubic' || word === 'cu') power = '^3';
