@@ -1,13 +1,17 @@
 import { join } from 'node:path';
+import type { ActivityDeps } from '../src/activities/deps.ts';
 import { startDevServer } from '../src/cli/dev-server.ts';
 import { startEngine } from '../src/cli/engine.ts';
 import { createHome, type Home, homeFrom } from '../src/cli/home.ts';
 import { packageRoot, temporalBinary } from '../src/cli/paths.ts';
 import { choosePort } from '../src/cli/ports.ts';
 import { startChild } from '../src/cli/processes.ts';
+import { openServices } from '../src/services/index.ts';
+import { folderStore } from '../src/services/store/folder.ts';
 import { createPart, type Part } from './part.ts';
 import type { Target } from './schedule.ts';
 import type { ScriptedWorkerOptions } from './scripted-worker.ts';
+import { slowServices } from './slow-services.ts';
 
 /** Temporal server, model service and worker of one run, in processes of their own with a folder of their own. */
 export interface Bed {
@@ -15,6 +19,8 @@ export interface Bed {
   /** Of the Temporal server, for as long as the bed is there. */
   address: string;
   parts: ReadonlyMap<Target, Part>;
+  /** The run's store and services, for whoever wants to look at them from here. */
+  deps: ActivityDeps;
   /** Rejects when a part cannot be kept running; never resolves. */
   broken: Promise<never>;
   stop(): Promise<void>;
@@ -51,6 +57,7 @@ export async function openBed(folder: string, options: BedKind): Promise<Bed> {
     return started.child;
   }, fail);
   await server.start();
+  let services = slowServices({ folder: home.engine, latencyMs: 0 });
   const parts = new Map<Target, Part>([['server', server]]);
 
   if (options.kind === 'engine') {
@@ -62,14 +69,10 @@ export async function openBed(folder: string, options: BedKind): Promise<Bed> {
     }, fail);
     parts.set('engine', engine);
     await engine.start();
-    const env = {
-      ...process.env,
-      ASTROFLOW_HOME: folder,
-      TEMPORAL_ADDRESS: address,
-      ASTROFLOW_ENGINE_URL: `http://127.0.0.1:${port}`,
-    };
+    const env = { ...process.env, ASTROFLOW_ENGINE_URL: `http://127.0.0.1:${port}` };
+    services = openServices(env);
     const args = [join(packageRoot, 'bin', 'astroflow.js'), 'worker'];
-    parts.set('worker', worker(args, env));
+    parts.set('worker', worker(args, { ...env, ASTROFLOW_HOME: folder, TEMPORAL_ADDRESS: address }));
   } else {
     const given: ScriptedWorkerOptions = { address, folder, bundle: options.bundle, latencyMs: options.latencyMs };
     const script = join(packageRoot, 'chaos', 'scripted-worker.ts');
@@ -87,6 +90,7 @@ export async function openBed(folder: string, options: BedKind): Promise<Bed> {
     home,
     address,
     parts,
+    deps: { store: folderStore(home.artifacts), services },
     broken,
     async stop() {
       for (const target of ['worker', 'engine', 'server'] as const) await parts.get(target)?.stop();

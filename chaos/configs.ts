@@ -3,6 +3,8 @@ import type { RunConfigInput } from '../src/config/schema.ts';
 /** Runs that visit every stage in many short steps, so that a kill has somewhere to fall. */
 
 const stages = {
+  // Nobody is there to be asked.
+  onFailure: 'fail',
   search: {
     problems: { split: 'train', count: 24 },
     rounds: 3,

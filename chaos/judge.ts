@@ -1,13 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { StoredStageResult } from '../src/activities/results.ts';
 import type { Checkpoint } from '../src/core/checkpoint.ts';
-import { joinAccounts } from './accounts.ts';
+import { addUsage, noUsage, type Usage } from '../src/core/usage.ts';
 import { differences } from './differences.ts';
-import { readJournal, type Served } from './journal.ts';
 import type { Lap } from './lap.ts';
+import { compareLedgers } from './ledger.ts';
 import { checkRounds, countPlanned } from './rounds.ts';
 import type { Target } from './schedule.ts';
-import { latencyOf } from './slow-services.ts';
 import { checkSteps } from './steps.ts';
 import { pick, type Stored } from './stored.ts';
 
@@ -16,12 +16,12 @@ export interface Report {
   lostRounds: number;
   duplicateRounds: number;
   repeatedOptimizerSteps: number;
-  /** Tokens. */
+  /** Errors of the books, and tokens and calls credited more or less than in the undisturbed run. */
   ledgerDifference: number;
-  /** What services computed for calls that nobody could use any more: the price of the kills. */
+  /** About: what services took for calls that nobody could use any more. The price of the kills. */
   secondsOfUsefulWorkRepeated: number;
-  credited: { calls: number; tokens: number };
-  wasted: { calls: number; tokens: number };
+  credited: Usage;
+  wasted: Usage;
   /** Processes that ended although nobody killed them. */
   ownEnds: Partial<Record<Target, number>>;
   /** Everything that is not as it should be, by name. */
@@ -37,33 +37,31 @@ export function judge(laps: readonly Lap[], options: { engine: boolean; latencyM
     repeatedOptimizerSteps: 0,
     ledgerDifference: 0,
     secondsOfUsefulWorkRepeated: 0,
-    credited: { calls: 0, tokens: 0 },
-    wasted: { calls: 0, tokens: 0 },
+    credited: noUsage,
+    wasted: noUsage,
     ownEnds: {},
     differences: [],
   };
-  for (const { reference, disturbed, engineData, kills, ownEnds } of laps) {
+  for (const { reference, disturbed, engineData, kills, ownEnds, ledgers } of laps) {
     for (const target of kills) report.kills[target] += 1;
     for (const [target, ends] of Object.entries(ownEnds) as [Target, number][])
       report.ownEnds[target] = (report.ownEnds[target] ?? 0) + ends;
 
     const rounds = checkRounds(disturbed, countPlanned(reference));
     const steps = checkSteps(disturbed, options.engine ? engineCount(engineData) : () => null);
-    const accounts = joinAccounts(disturbed, readJournal(engineData));
+    // What a model samples depends on what it is asked at the same time; what a script writes does not.
+    const ledger = compareLedgers(options.engine ? null : ledgers.reference, ledgers.disturbed);
+    const { credited, wasted } = ledgers.disturbed.total;
     report.lostRounds += rounds.lostRounds;
     report.duplicateRounds += rounds.duplicateRounds;
     report.repeatedOptimizerSteps += steps.repeatedOptimizerSteps;
-    report.ledgerDifference += accounts.ledgerDifference;
-    report.credited.calls += accounts.credited.calls;
-    report.credited.tokens += accounts.credited.tokens;
-    report.wasted.calls += accounts.wasted.length;
-    report.wasted.tokens += accounts.wasted.reduce((sum, line) => sum + line.completionTokens, 0);
-    const secondsOf = options.engine
-      ? bySpeed(reference)
-      : ({ call }: Served) => latencyOf(call, options.latencyMs) / 1000;
-    report.secondsOfUsefulWorkRepeated += accounts.wasted.reduce((sum, line) => sum + secondsOf(line), 0);
-    report.differences.push(...rounds.notes, ...steps.notes, ...accounts.notes);
-    // A model on several threads may answer otherwise when it is asked again; a scripted one may not.
+    report.ledgerDifference += ledger.difference;
+    report.credited = addUsage(report.credited, credited);
+    report.wasted = addUsage(report.wasted, wasted ?? noUsage);
+    report.secondsOfUsefulWorkRepeated += options.engine
+      ? (wasted?.completionTokens ?? 0) * secondsPerToken(reference)
+      : ((wasted?.calls ?? 0) * options.latencyMs) / 2 / 1000;
+    report.differences.push(...rounds.notes, ...steps.notes, ...ledger.notes);
     if (!options.engine) report.differences.push(...differences(reference, disturbed));
   }
   report.secondsOfUsefulWorkRepeated = Math.round(report.secondsOfUsefulWorkRepeated * 10) / 10;
@@ -81,13 +79,8 @@ function engineCount(data: string) {
   };
 }
 
-/** Seconds of a call by the speed of the undisturbed run's search, whose calls share the engine. */
-function bySpeed(reference: Stored) {
-  const result = pick<{ startedAtMs: number; endedAtMs: number; usage: { completionTokens: number } }>(
-    reference,
-    /^search\/.*\/result\.json$/,
-  )[0]?.values[0];
-  const perToken =
-    result === undefined ? 0 : (result.endedAtMs - result.startedAtMs) / 1000 / result.usage.completionTokens;
-  return ({ completionTokens }: Served) => completionTokens * perToken;
+/** By the undisturbed run's search, whose calls share the engine. */
+function secondsPerToken(reference: Stored): number {
+  const result = pick<StoredStageResult>(reference, /^search\/.*\/result\.json$/)[0]?.values[0];
+  return result === undefined ? 0 : (result.endedAtMs - result.startedAtMs) / 1000 / result.usage.completionTokens;
 }

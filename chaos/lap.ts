@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunConfigInput } from '../src/config/schema.ts';
+import type { Ledger } from '../src/core/ledger/ledger.ts';
 import { type Bed, type BedKind, openBed } from './bed.ts';
-import { runPipeline } from './run.ts';
+import { readLedger } from './ledger.ts';
+import { run, runPipeline } from './run.ts';
 import { type Kill, planKills, type Target } from './schedule.ts';
 import { namesIn, readStored, type Stored } from './stored.ts';
 
@@ -10,6 +12,7 @@ import { namesIn, readStored, type Stored } from './stored.ts';
 export interface Lap {
   reference: Stored;
   disturbed: Stored;
+  ledgers: { reference: Ledger; disturbed: Ledger };
   /** Of the disturbed run. */
   engineData: string;
   kills: Target[];
@@ -42,7 +45,8 @@ export async function runLap(options: LapOptions): Promise<Lap> {
   const reference = await onBed(openBed(join(folder, 'undisturbed'), beds.reference), async (bed) => {
     startedAt = Date.now();
     await runPipeline(bed, config, signal);
-    return { stored: readStored(bed.home.artifacts), seconds: since() };
+    const seconds = since();
+    return { stored: readStored(bed.home.artifacts), seconds, ledger: await readLedger(bed.deps, run, config) };
   }).catch(async (error) => {
     await (await opening).stop();
     throw error;
@@ -61,6 +65,7 @@ export async function runLap(options: LapOptions): Promise<Lap> {
     return {
       reference: reference.stored,
       disturbed: readStored(bed.home.artifacts),
+      ledgers: { reference: reference.ledger, disturbed: await readLedger(bed.deps, run, config) },
       engineData: bed.home.engine,
       kills,
       ownEnds: Object.fromEntries([...bed.parts].map(([target, part]) => [target, part.ownEnds()])),

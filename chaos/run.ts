@@ -7,6 +7,9 @@ import type { RunConfigInput } from '../src/config/schema.ts';
 import type { Bed } from './bed.ts';
 import { namesIn } from './stored.ts';
 
+/** Name of every run: each has a server and a store of its own. */
+export const run = 'chaos';
+
 const pollMs = 250;
 const callMs = 5_000;
 /** Longer than any time-out that a kill has to wait for. */
@@ -16,7 +19,7 @@ const standstillMs = 180_000;
 export async function runPipeline(bed: Bed, document: RunConfigInput, signal: AbortSignal): Promise<void> {
   const { address } = bed;
   await withClient({ address, connectionOptions: { address }, namespace: 'default' }, async (client) => {
-    const handle = await startRun(client, { workflow: rootWorkflow, run: 'chaos', document: { ...document } });
+    const handle = await startRun(client, { workflow: rootWorkflow, run, document: { ...document } });
     let seen = { artifacts: 0, atMs: Date.now() };
     for (;;) {
       const artifacts = namesIn(bed.home.artifacts).length;

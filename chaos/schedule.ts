@@ -27,17 +27,25 @@ const downMs = { least: 100, most: 1_500 };
 
 /**
  * The kills of one run, in order. Moments are counted in artifacts, not in seconds, so that they lie at the same
- * places of a run on any machine: first a stage is drawn, then one of its artifacts, for a stage with few long steps
- * matters as much as one with many short ones. Every target gets its turn before any gets its next.
+ * places of a run on any machine. Half of them are drawn from all artifacts, half from those of one stage, since a
+ * stage of few long steps matters as much as one of many short ones; no two fall on the same artifact while there are
+ * others. Every target gets its turn before any gets its next.
  */
 export function planKills({ seed, kills, targets, stages }: ScheduleOptions): Kill[] {
   const random = createRandom(seed);
-  const byStage = new Map<string, number[]>();
-  for (const [index, stage] of stages.entries()) byStage.set(stage, [...(byStage.get(stage) ?? []), index]);
-  // The last artifact has nothing behind it that a kill could disturb.
-  byStage.set(stages.at(-1) ?? '', byStage.get(stages.at(-1) ?? '')?.slice(0, -1) ?? []);
-  const places = [...byStage.values()].filter((indices) => indices.length > 0);
-  const moments = Array.from({ length: kills }, () => random.pick(random.pick(places)) + 1).sort((a, b) => a - b);
+  // What ends a run has nothing behind it that a kill could disturb.
+  const last = stages.findLastIndex((stage) => stage !== 'runs');
+  const all = stages.slice(0, last + 1).map((stage, index) => ({ stage, afterArtifacts: index + 1 }));
+  const names = [...new Set(all.map(({ stage }) => stage))];
+  let free = all;
+  const moments = Array.from({ length: kills }, () => {
+    if (free.length === 0) free = all;
+    const stage = random.pick(names);
+    const inStage = free.filter((place) => place.stage === stage);
+    const place = random.pick(random.int(2) === 0 && inStage.length > 0 ? inStage : free);
+    free = free.filter((other) => other !== place);
+    return place.afterArtifacts;
+  }).sort((a, b) => a - b);
   let turn: Target[] = [];
   return moments.map((afterArtifacts) => {
     if (turn.length === 0) turn = random.shuffle(targets);
