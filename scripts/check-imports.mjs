@@ -27,10 +27,12 @@ export const rooms = {
   config: { own: ['core', 'config'], node: true },
   services: { own: ['core', 'services'], types: ['config'], node: true },
   report: { own: ['core', 'report'], types: ['config'], node: true },
+  // What stages stored, read for the ledger: by the names in config, without running a stage.
+  accounts: { own: ['core', 'services', 'config', 'accounts'], types: ['activities'], node: false },
   activities: { own: ['core', 'services', 'config', 'report', 'activities', 'versions.ts'], node: true },
   workers: { own: ['core', 'services', 'config', 'report', 'activities', 'workers'], types: ['workflows'], node: true },
   cli: {
-    own: ['core', 'services', 'config', 'report', 'workers', 'versions.ts', 'cli'],
+    own: ['core', 'services', 'config', 'report', 'workers', 'accounts', 'versions.ts', 'cli'],
     types: ['workflows', 'activities'],
     node: true,
   },

@@ -1,3 +1,4 @@
+import { evaluateCallPrefix } from '../config/call-ids.ts';
 import { artifactNames, type EvaluatePlan } from '../config/plan.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import type { Problem } from '../core/problem.ts';
@@ -96,11 +97,6 @@ export function createEvaluateActivities(deps: ActivityDeps) {
         return chunkResult(records, promptTokens);
       }),
   };
-}
-
-/** Call ids of one checkpoint's evaluation start with this; answers are shared between runs checkpoint by checkpoint. */
-export function evaluateCallPrefix(plan: Pick<EvaluatePlan, 'key'>, entry: Entry): string {
-  return `evaluate/${plan.key}/${entry.stageKey === null ? entry.name : `${entry.name}-${entry.stageKey}`}/`;
 }
 
 function chunkResult(records: AnswerRecord[], promptTokens: number): { answers: number; usage: Usage } {

@@ -10,6 +10,7 @@ import { summarizeIteration } from '../core/rl/iteration.ts';
 import { buildPolicyBatches } from '../core/rl/policy-data.ts';
 import { importanceRatioStats, logprobGap } from '../core/rl/ratios.ts';
 import { outcomeReward } from '../core/rl/reward.ts';
+import { rolloutUsage } from '../core/rl/usage.ts';
 import { deriveSeed } from '../core/seed.ts';
 import { getTask } from '../core/tasks/index.ts';
 import { addUsage, noUsage, type Usage } from '../core/usage.ts';
@@ -96,7 +97,8 @@ export function createReinforceActivities(deps: ActivityDeps) {
         const { params, arm } = plan;
         const name = artifactNames.rollouts(plan.key, iteration);
         const earlier = await store.find(name);
-        if (earlier !== null) return { ref: earlier, usage: usageOf(await store.getLines<RolloutRecord>(earlier)) };
+        if (earlier !== null)
+          return { ref: earlier, usage: rolloutUsage(await store.getLines<RolloutRecord>(earlier)) };
 
         const model = input.checkpoint.samplerModel;
         if (model === undefined) throw failure('MissingInput', `checkpoint ${input.checkpoint.id} is not published`);
@@ -155,7 +157,7 @@ export function createReinforceActivities(deps: ActivityDeps) {
         // Before they are stored: answers that nothing can be trained on would stay for good.
         requireLogprobs(records, 'the sampler (policy.sampler)');
         const ref = await store.putLines(name, records);
-        return { ref, usage: usageOf(await store.getLines<RolloutRecord>(ref)) };
+        return { ref, usage: rolloutUsage(await store.getLines<RolloutRecord>(ref)) };
       }),
 
     /** One policy update on one iteration's answers, ending in a stored checkpoint. */
@@ -215,7 +217,7 @@ export function createReinforceActivities(deps: ActivityDeps) {
           logprobGap: logprobGap(stats),
           policyVersion: checkpoint.samplerModel ?? checkpoint.id,
         });
-        const result: UpdateResult = { ...saved, summary, usage: usageOf(rollouts) };
+        const result: UpdateResult = { ...saved, summary, usage: rolloutUsage(rollouts) };
         const stored = await store.getJson<UpdateResult>(await store.putJson(name, result));
         return stored.checkpoint.trainerState === saved.checkpoint.trainerState ? result : { ...stored, live: null };
       }),
@@ -257,15 +259,6 @@ function requireLogprobs(records: readonly RolloutRecord[], from: string): void 
       `${completionTokens.length} tokens, and reinforcement learning needs one for each: use a sampler that gives ` +
       'them ("astroflow check" tells), or set "rl.<arm>.iterations" to 0',
   );
-}
-
-export function usageOf(records: readonly RolloutRecord[]): Usage {
-  const prompts = new Map(records.map((record) => [record.group, record.promptTokens.length]));
-  return {
-    calls: new Set(records.map((record) => record.callId)).size,
-    promptTokens: [...prompts.values()].reduce((sum, length) => sum + length, 0),
-    completionTokens: records.reduce((sum, record) => sum + record.completionTokens.length, 0),
-  };
 }
 
 function lossOf(params: RlPlan['params']): { name: RlPlan['params']['loss']; config?: Record<string, number> } {

@@ -87,6 +87,8 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
           overlap,
           prompts: prompts && (await store.putJson(artifactNames.prompts(sha256Hex(JSON.stringify(prompts))), prompts)),
         });
+        // Which keys the run uses: how others find what it stored, without a server. Resolved anew, it may be replaced.
+        await store.replaceText(artifactNames.run(run, 'plan.json'), `${JSON.stringify(plan, null, 2)}\n`);
         return { plan, arm, problem };
       }),
   };

@@ -1,3 +1,4 @@
+import { type Role, roleCallPrefix } from '../config/call-ids.ts';
 import { artifactNames, type LanguagePlan, type LinearizePlan } from '../config/plan.ts';
 import type { PromptName, PromptTexts } from '../core/language/prompt.ts';
 import type { WrittenText } from '../core/language/votes.ts';
@@ -27,8 +28,6 @@ export interface TreeContext {
   report(phase: string, done: number, total: number): void;
 }
 
-export type Role = 'judge' | 'narrate';
-
 type RoleRequest = Pick<TextRequest, 'messages' | 'n' | 'maxTokens' | 'temperature'>;
 
 /** What a model in a role answered to one ask: stored before anything is made of it, so it is never asked for twice. */
@@ -38,11 +37,6 @@ export interface RoleAnswer {
   model: string;
   texts: WrittenText[];
   usage: Usage;
-}
-
-/** Call ids of a role start with this. By role first: two roles may be served by one server, which is asked for each. */
-export function roleCallPrefix({ key }: Pick<LinearizePlan, 'key'>, role: Role): string {
-  return `linearize/${key}/${role}/`;
 }
 
 /** Calls for one tree, and what they cost, those of earlier attempts included: their answers are used as well. */

@@ -1,3 +1,4 @@
+import { searchCallPrefix } from '../config/call-ids.ts';
 import type { SearchPlan } from '../config/plan.ts';
 import type { Problem } from '../core/problem.ts';
 import { askExpand, askRollout, closeRound, gradeRollout, mergeSteps } from '../core/search/index.ts';
@@ -9,7 +10,6 @@ import type { Services } from '../services/index.ts';
 import type { Completion, Prompt } from '../services/sampler/sampler.ts';
 import type { Attempt } from './boundary.ts';
 import { callSampler } from './calls.ts';
-import { searchCallPrefix } from './search-calls.ts';
 
 export interface RoundContext {
   search: SearchPlan;

@@ -1,3 +1,4 @@
+import { searchCallPrefix } from '../config/call-ids.ts';
 import { artifactNames, type SearchPlan } from '../config/plan.ts';
 import type { ArtifactRef } from '../core/artifact.ts';
 import { problemSlug } from '../core/key.ts';
@@ -10,7 +11,6 @@ import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
 import { createLoader, problemAt } from './load.ts';
-import { searchCallPrefix } from './search-calls.ts';
 import { runRound } from './search-round.ts';
 
 /** One problem of a search, by its position in the problem set. */
@@ -158,11 +158,7 @@ function titleOf(task: Task, problem: Problem): string {
   return task.statement(problem).replace(/\s+/g, ' ').slice(0, 80);
 }
 
-export async function storedRounds(
-  deps: Pick<ActivityDeps, 'store'>,
-  search: SearchPlan,
-  slug: string,
-): Promise<SearchRound[]> {
+async function storedRounds(deps: ActivityDeps, search: SearchPlan, slug: string): Promise<SearchRound[]> {
   const rounds: SearchRound[] = [];
   for (;;) {
     const ref = await deps.store.find(artifactNames.searchRound(search.key, slug, rounds.length));

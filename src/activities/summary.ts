@@ -1,3 +1,4 @@
+import { evaluateCallPrefix, roleCallPrefix, searchCallPrefix } from '../config/call-ids.ts';
 import { artifactNames, type LinearizePlan, type Plan } from '../config/plan.ts';
 import type { Arm } from '../config/schema.ts';
 import { type AnswerRecord, emptyFunnel, type RlIteration, type StageUsage } from '../core/records.ts';
@@ -10,12 +11,9 @@ import type { Sampler } from '../services/sampler/sampler.ts';
 import { versions } from '../versions.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
-import { evaluateCallPrefix } from './evaluate.ts';
 import { requireArtifact } from './load.ts';
 import type { UpdateResult } from './reinforce.ts';
 import type { StoredStageResult } from './results.ts';
-import { roleCallPrefix } from './role-calls.ts';
-import { searchCallPrefix } from './search-calls.ts';
 
 export interface PipelineResult {
   run: string;

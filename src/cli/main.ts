@@ -82,6 +82,13 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .argument('<run>', 'name of the run, or a workflow id')
     .action(async (run) => finish(await (await import('./status.ts')).watchCommand(home, env, run)));
   program
+    .command('ledger')
+    .description("what a run's model calls cost: credited, wasted, and whether the books are right; 1 if not")
+    .argument('<run>', 'name of the run')
+    .option('--problems', 'also by tree, iteration and chunk')
+    .option('--json', 'for programs')
+    .action(async (run, options) => finish(await (await import('./ledger.ts')).ledgerCommand(home, env, run, options)));
+  program
     .command('pause')
     .description('begin nothing new in a run; what is under way finishes')
     .argument('<run>', 'name of the run, or a workflow id')

@@ -143,5 +143,5 @@ export const artifactNames = {
     `evaluate/${plan.key}/result-${plan.checkpoints.map((c) => c.stageKey?.slice(0, 8) ?? c.name).join('-')}.json`,
   overlap: (run: string, sha: string) => `runs/${run}/overlap-${sha.slice(0, 12)}.jsonl`,
   config: (run: string, sha: string) => `runs/${run}/config-${sha.slice(0, 12)}.json`,
-  run: (run: string, file: 'summary.json' | 'report.md') => `runs/${run}/${file}`,
+  run: (run: string, file: 'plan.json' | 'summary.json' | 'report.md') => `runs/${run}/${file}`,
 };

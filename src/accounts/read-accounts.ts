@@ -1,17 +1,16 @@
+import { evaluateCallPrefix, searchCallPrefix } from '../config/call-ids.ts';
 import { artifactNames, type EvaluatePlan, type Plan, type RlPlan, type SearchPlan } from '../config/plan.ts';
-import type { Account, ServedCall, Unit } from '../core/ledger/types.ts';
+import type { Account, Unit } from '../core/ledger/types.ts';
 import type { Problem } from '../core/problem.ts';
 import type { AnswerRecord, RolloutRecord } from '../core/records.ts';
+import { rolloutUsage } from '../core/rl/usage.ts';
 import { getTask } from '../core/tasks/index.ts';
 import { noUsage } from '../core/usage.ts';
 import type { Services } from '../services/index.ts';
 import type { Sampler } from '../services/sampler/sampler.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
-import { readRoleAccounts } from './accounts-roles.ts';
-import { searchUnits } from './accounts-search.ts';
-import { evaluateCallPrefix } from './evaluate.ts';
-import { usageOf } from './reinforce.ts';
-import { searchCallPrefix } from './search-calls.ts';
+import { readRoleAccounts } from './role-accounts.ts';
+import { searchUnits } from './search-units.ts';
 
 /** Where the books are: what is stored, and who was called. */
 export interface Books {
@@ -62,7 +61,7 @@ async function rlAccount(plan: RlPlan, books: Books): Promise<Account> {
     if (ref === null) units.push({ ...unit, calls: null, usage: noUsage });
     else {
       const records = await store.getLines<RolloutRecord>(ref);
-      units.push({ ...unit, calls: [...new Set(records.map(({ callId }) => callId))], usage: usageOf(records) });
+      units.push({ ...unit, calls: [...new Set(records.map(({ callId }) => callId))], usage: rolloutUsage(records) });
     }
   }
   const served = await services.sampler.journal(`rl/${plan.key}/`, books.signal);

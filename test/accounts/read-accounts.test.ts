@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readAccounts } from '../../src/activities/accounts.ts';
+import { readAccounts } from '../../src/accounts/read-accounts.ts';
 import type { Activities } from '../../src/activities/index.ts';
 import { artifactNames, type Plan } from '../../src/config/plan.ts';
 import type { RunConfigInput } from '../../src/config/schema.ts';

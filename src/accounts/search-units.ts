@@ -1,11 +1,12 @@
+import type { StoredTree } from '../activities/search.ts';
+import { searchCallPrefix } from '../config/call-ids.ts';
 import { artifactNames, type SearchPlan } from '../config/plan.ts';
 import { problemSlug } from '../core/key.ts';
 import type { Unit } from '../core/ledger/types.ts';
 import type { Problem } from '../core/problem.ts';
+import type { SearchRound } from '../core/search/types.ts';
 import { noUsage, type Usage } from '../core/usage.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
-import { type StoredTree, storedRounds } from './search.ts';
-import { searchCallPrefix } from './search-calls.ts';
 
 /** What a stored round says of its cost. */
 interface RoundCost {
@@ -25,8 +26,8 @@ export async function searchUnits(store: ArtifactStore, search: SearchPlan, prob
   const ref = await store.find(tree);
   const rounds =
     ref === null
-      ? await storedRounds({ store }, search, part)
-      : (costOfTree(await store.getJson<StoredTree>(ref), ours) ?? (await storedRounds({ store }, search, part)));
+      ? await storedRounds(store, search, part)
+      : (costOfTree(await store.getJson<StoredTree>(ref), ours) ?? (await storedRounds(store, search, part)));
   const units = rounds.map(({ round, calls, usage }): Unit => {
     const isOurs = calls.every((call) => call.startsWith(ours));
     return {
@@ -40,6 +41,15 @@ export async function searchUnits(store: ArtifactStore, search: SearchPlan, prob
   });
   if (ref !== null) return units;
   return [...units, { result: tree, prefix: `${ours}${part}/`, part, calls: null, usage: noUsage }];
+}
+
+async function storedRounds(store: ArtifactStore, { key }: SearchPlan, slug: string): Promise<RoundCost[]> {
+  const rounds: RoundCost[] = [];
+  for (;;) {
+    const ref = await store.find(artifactNames.searchRound(key, slug, rounds.length));
+    if (ref === null) return rounds;
+    rounds.push(await store.getJson<SearchRound>(ref));
+  }
 }
 
 /** By round, from the calls that a tree names; null where only its rounds know who paid how much of it. */

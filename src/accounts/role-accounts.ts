@@ -1,12 +1,13 @@
+import type { RoleAnswer } from '../activities/role-calls.ts';
+import type { TreeRows } from '../activities/tree-rows.ts';
+import { type Role, roleCallPrefix } from '../config/call-ids.ts';
 import { artifactNames, type LinearizePlan } from '../config/plan.ts';
 import { problemSlug } from '../core/key.ts';
 import type { Account, Unit } from '../core/ledger/types.ts';
 import { callOf } from '../core/ledger/units.ts';
 import type { Problem } from '../core/problem.ts';
 import { noUsage } from '../core/usage.ts';
-import type { Books, Journal } from './accounts.ts';
-import { type Role, type RoleAnswer, roleCallPrefix } from './role-calls.ts';
-import type { TreeRows } from './tree-rows.ts';
+import type { Books, Journal } from './read-accounts.ts';
 
 /** Accounts of judge and narrator, who may be other models on other servers; none where no model fills a role. */
 export async function readRoleAccounts(plan: LinearizePlan, books: Books): Promise<Account[]> {
