@@ -188,7 +188,8 @@ async function stageUsage(
   return {
     name: stage.name,
     ...(stage.arm && { arm: stage.arm }),
-    seconds: (endedAtMs - startedAtMs) / 1000,
+    // Times are the server's, whose clock somebody may set back during a run.
+    seconds: Math.max(0, endedAtMs - startedAtMs) / 1000,
     calls: usage.calls,
     tokens: credited,
     wastedTokens: servedTokens === null ? null : Math.max(0, servedTokens - credited),

@@ -1,4 +1,10 @@
-import { Client, Connection } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  type ConnectionOptions,
+  defaultGrpcRetryOptions,
+  makeGrpcRetryInterceptor,
+} from '@temporalio/client';
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 import { CliError } from './errors.ts';
 import type { Home } from './home.ts';
@@ -10,6 +16,13 @@ export interface Target {
   /** For messages. */
   address: string;
 }
+
+/** No single call takes longer; the server itself answers one that waits for news every 20 s. */
+export const callMs = 60_000;
+
+type Interceptor = NonNullable<ConnectionOptions['interceptors']>[number];
+const inTime: Interceptor = (options, nextCall) =>
+  nextCall({ ...options, deadline: options.deadline ?? Date.now() + callMs }) as ReturnType<Interceptor>;
 
 const defaultAddress = '127.0.0.1:7233';
 
@@ -34,7 +47,11 @@ export function temporalTarget(env: NodeJS.ProcessEnv, home: Home): Target {
 export async function withClient<T>(target: Target, run: (client: Client) => Promise<T>): Promise<T> {
   let connection: Connection;
   try {
-    connection = await Connection.connect({ ...target.connectionOptions, connectTimeout: 5000 });
+    connection = await Connection.connect({
+      ...target.connectionOptions,
+      connectTimeout: 5000,
+      interceptors: [inTime, makeGrpcRetryInterceptor(defaultGrpcRetryOptions())],
+    });
   } catch (error) {
     throw unreachable(target, error);
   }

@@ -59,8 +59,8 @@ export function serverArguments(o: { port: number; uiPort: number; database?: st
 }
 
 async function answers(address: string, child: Child): Promise<boolean> {
-  const deadline = Date.now() + startupMs;
-  while (Date.now() < deadline && !child.hasExited()) {
+  const deadline = performance.now() + startupMs;
+  while (performance.now() < deadline && !child.hasExited()) {
     try {
       const connection = await Connection.connect({ address, connectTimeout: 1000 });
       try {

@@ -19,6 +19,9 @@ export interface EngineOptions {
   port?: number;
 }
 
+/** Reading the weights takes seconds, on a slow disk or under an emulator minutes. */
+const startupMs = 300_000;
+
 /** The bundled model service on a free port. */
 export function startEngine(options: EngineOptions): Engine {
   let ready: (url: string) => void = () => {};
@@ -37,11 +40,17 @@ export function startEngine(options: EngineOptions): Engine {
       if (found !== null) ready(found);
     },
   });
-  const url = Promise.race([announced, child.exited]).then((first) => {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    const message = `The engine did not start within ${startupMs / 1000} s; its log is ${options.logFile}`;
+    timer = setTimeout(() => reject(new CliError(message)), startupMs);
+  });
+  const url = Promise.race([announced, child.exited, tooLate]).then((first) => {
     if (first !== undefined) return first;
     const log = lastLines(options.logFile);
     throw new CliError(`The engine ended during its start. Its log (${options.logFile}) ends with:\n${log}`);
   });
+  void url.catch(() => {}).finally(() => clearTimeout(timer));
   return { child, url };
 }
 

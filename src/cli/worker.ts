@@ -3,7 +3,7 @@ import { NativeConnection, Runtime } from '@temporalio/worker';
 import { openServices } from '../services/index.ts';
 import { folderStore } from '../services/store/folder.ts';
 import { createWorkers, defaultGraceMs, defaultTaskQueue } from '../workers/worker.ts';
-import { type Target, temporalTarget, unreachable } from './connection.ts';
+import { callMs, type Target, temporalTarget, unreachable } from './connection.ts';
 import { createHome, type Home } from './home.ts';
 import { aborted, onInterrupt } from './interrupt.ts';
 import { installRuntime } from './runtime.ts';
@@ -27,9 +27,7 @@ export async function openWorkers(options: {
   const { target, taskQueue, graceMs, home, env } = options;
   // Where the SDK logs: not across a terminal that shows progress.
   const warn = (message: string) => Runtime.instance().logger.warn(message);
-  const connection = await NativeConnection.connect(target.connectionOptions).catch((error) => {
-    throw unreachable(target, error);
-  });
+  const connection = await connect(target);
   try {
     const workers = await createWorkers({
       connection,
@@ -52,6 +50,21 @@ export async function openWorkers(options: {
   } catch (error) {
     await connection.close();
     throw error;
+  }
+}
+
+/** A connection for workers. Its own attempts have no common deadline, so a silent address would be waited for. */
+async function connect(target: Target): Promise<NativeConnection> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${callMs / 1000} s`)), callMs);
+  });
+  try {
+    return await Promise.race([NativeConnection.connect(target.connectionOptions), tooLate]);
+  } catch (error) {
+    throw unreachable(target, error);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

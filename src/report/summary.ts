@@ -166,5 +166,7 @@ function wallSeconds(stages: readonly StageUsage[]): number {
   const ran = stages.filter((stage) => !stage.reused);
   if (ran.length === 0) return 0;
   const start = Math.min(...ran.map((stage) => stage.startedAtMs));
-  return (Math.max(...ran.map((stage) => stage.endedAtMs)) - start) / 1000;
+  const end = Math.max(...ran.map((stage) => stage.endedAtMs));
+  // Times are the server's, whose clock somebody may set back during a run.
+  return Math.max(0, end - start) / 1000;
 }

@@ -29,6 +29,11 @@ describe('summary of a run', () => {
     expect(rl.recoveries).toBeCloseTo(right / 240, 12);
   });
 
+  it('knows no time below zero, whatever the server’s clock did', () => {
+    const backwards = buildSummary({ ...input(), stages: [stage('search', 60, 20)] });
+    expect(backwards.wallSeconds).toBe(0);
+  });
+
   it('gives pass@k and maj@k for powers of two up to the samples, starting at pass@1', () => {
     const score = summary.scores[3]!;
     expect(score.passAtK.map(({ k }) => k)).toEqual([1, 2, 4]);

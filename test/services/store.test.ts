@@ -64,22 +64,38 @@ describe('a folder store on a disk', () => {
     expect(two).toBe(one);
   });
 
-  it('says what to do about a full disk, and that waiting can help', async () => {
-    const root = await newRoot();
-    vi.resetModules();
-    vi.doMock('node:fs/promises', async (original) => ({
-      ...(await original<typeof import('node:fs/promises')>()),
-      open: async () => {
-        throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
-      },
-    }));
-    const { folderStore: onFullDisk } = await import('../../src/services/store/folder.ts');
-    vi.doUnmock('node:fs/promises');
-    await expect(onFullDisk(root).putJson('k/a.json', {})).rejects.toMatchObject({
-      name: 'ServiceError',
-      kind: 'retryable',
-      message: expect.stringContaining('disk is full'),
-    });
-    expect(await folderStore(root).find('k/a.json')).toBeNull();
-  });
+  it.each(['open', 'writeFile', 'sync', 'link'] as const)(
+    'leaves nothing under a name when the disk is full at %s',
+    async (at) => {
+      const root = await newRoot();
+      const full = () => Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }));
+      vi.resetModules();
+      vi.doMock('node:fs/promises', async (original) => {
+        const real = await original<typeof import('node:fs/promises')>();
+        const open = async (path: string, flags: string) => {
+          const file = await real.open(path, flags);
+          if (at === 'writeFile') {
+            const write = file.writeFile.bind(file);
+            // Half of it still fitted.
+            file.writeFile = async (bytes) =>
+              write((bytes as Buffer).subarray(0, (bytes as Buffer).length / 2)).then(full);
+          }
+          if (at === 'sync' && flags === 'wx') file.sync = full;
+          return file;
+        };
+        return { ...real, open: at === 'open' ? full : open, ...(at === 'link' && { link: full }) };
+      });
+      const { folderStore: onFullDisk } = await import('../../src/services/store/folder.ts');
+      vi.doUnmock('node:fs/promises');
+      await expect(onFullDisk(root).putJson('k/a.json', { value: 1 })).rejects.toMatchObject({
+        name: 'ServiceError',
+        kind: 'retryable',
+        message: expect.stringMatching(/cannot write .*a\.json: the disk is full: free some space/),
+      });
+      expect(await readdir(join(root, '.tmp')).catch(() => [])).toEqual([]);
+      expect(await readdir(join(root, 'k')).catch(() => [])).toEqual([]);
+      const ref = await folderStore(root).putJson('k/a.json', { value: 1 });
+      expect(await folderStore(root).getJson(ref)).toEqual({ value: 1 });
+    },
+  );
 });
