@@ -1,6 +1,6 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { readAccounts } from '../src/activities/accounts.ts';
+import { readAccounts } from '../src/accounts/read-accounts.ts';
 import type { ActivityDeps } from '../src/activities/deps.ts';
 import { createActivities } from '../src/activities/index.ts';
 import type { ResolvedInput } from '../src/activities/resolve-config.ts';
