@@ -6,10 +6,13 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { Workflow } from '@temporalio/workflow';
 import type { RunConfigInput } from '../../src/config/schema.ts';
+import type { Progress } from '../../src/core/progress.ts';
+import { ServiceError } from '../../src/services/errors.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import * as workflows from '../../src/workflows/index.ts';
 import { type Pipeline, shortRun, startPipeline, tinyRun } from '../support/pipeline.ts';
 import { sumsRun } from '../support/sums.ts';
+import { until } from '../support/watch.ts';
 
 /** Which release's workflow code made the histories; it stays in their names for good. */
 const release = 'v0.1';
@@ -81,6 +84,88 @@ async function record(pipeline: Pipeline): Promise<void> {
   );
   await save('astro-pipeline-cancelled', 'astro/cancelled');
   await save('search-shard-cancelled', 'astro/cancelled/search/shard-00');
+
+  await recordPause(pipeline);
+  await recordAttention(pipeline);
+}
+
+/** Paused with two problems in flight, and resumed once both had ended. */
+async function recordPause(pipeline: Pipeline): Promise<void> {
+  const begun = new Set<string>();
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const waits = (real: Sampler): Sampler => ({
+    ...real,
+    async sample(request, signal) {
+      if (request.callId.startsWith('search/')) {
+        begun.add(request.callId.split('/')[3] ?? '');
+        await opened;
+      }
+      return real.sample(request, signal);
+    },
+  });
+  await pipeline.withWorkers(
+    async (taskQueue) => {
+      const run = { workflowId: 'astro/paused', taskQueue, args: [{ ...small, salt: 'paused' }] as [RunConfigInput] };
+      const handle = await pipeline.client.workflow.start(astroPipeline, run);
+      const shard = pipeline.client.workflow.getHandle('astro/paused/search/shard-00');
+      await until(() => begun.size === 2);
+      await handle.executeUpdate('pause');
+      await until(async () => (await shard.query<Progress>('progress')).paused === true);
+      open();
+      await until(async () => (await shard.query<Progress>('progress')).stages[0]?.done === 2);
+      await handle.executeUpdate('resume');
+      await handle.result();
+    },
+    { sampler: waits },
+  );
+  await saveRuns(pipeline, 'astro-pipeline-pause', 'astro/paused');
+  await saveRuns(pipeline, 'search-corpus-pause', 'astro/paused/search');
+  await saveRuns(pipeline, 'search-shard-pause', 'astro/paused/search/shard-00');
+}
+
+/** Refused by the sampler in search, RL and evaluation, each time until the run asked; then told to retry. */
+async function recordAttention(pipeline: Pipeline): Promise<void> {
+  const mended = new Set<string>();
+  const refuses = (real: Sampler): Sampler => ({
+    ...real,
+    sample: (request, signal) =>
+      mended.has(request.callId.split('/')[0] ?? '')
+        ? real.sample(request, signal)
+        : Promise.reject(new ServiceError('fatal', 'no such model', { service: 'sampler' })),
+  });
+  await pipeline.withWorkers(
+    async (taskQueue) => {
+      const config: RunConfigInput = {
+        ...small,
+        salt: 'asked',
+        onFailure: 'ask',
+        search: { ...small.search, concurrency: 1 },
+        evaluate: { ...small.evaluate, concurrency: 1 },
+      };
+      const run = { workflowId: 'astro/asked', taskQueue, args: [config] as [RunConfigInput] };
+      const handle = await pipeline.client.workflow.start(astroPipeline, run);
+      for (const name of ['search', 'rl', 'evaluate']) {
+        await until(async () => {
+          const { stages } = await handle.query<Progress>('progress');
+          return stages.some((stage) => stage.name === name && stage.state === 'attention');
+        });
+        mended.add(name);
+        await handle.executeUpdate<void, [object]>('resolve', { args: [{ action: 'retry' }] });
+      }
+      await handle.result();
+    },
+    { sampler: refuses },
+  );
+  await saveRuns(pipeline, 'astro-pipeline-attention', 'astro/asked');
+  await saveRuns(pipeline, 'search-corpus-attention', 'astro/asked/search');
+  await saveRuns(pipeline, 'search-shard-attention', 'astro/asked/search/shard-00');
+  await saveRuns(pipeline, 'linearize-corpus-asking', 'astro/asked/linearize');
+  await saveRuns(pipeline, 'fine-tune-asking', 'astro/asked/sft/search');
+  await saveRuns(pipeline, 'reinforce-attention', 'astro/asked/rl/search');
+  await saveRuns(pipeline, 'evaluate-attention', 'astro/asked/evaluate');
 }
 
 /** Saves a workflow's history; one file for each run where it continued as new. */

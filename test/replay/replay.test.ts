@@ -1,5 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { DefaultLogger, type ReplayResult, Runtime, Worker } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  type ReplayResult,
+  Runtime,
+  Worker,
+  type WorkflowBundleWithSourceMap,
+} from '@temporalio/worker';
+import { DeterminismViolationError } from '@temporalio/workflow';
 import { beforeAll, describe, expect, it } from 'vitest';
 import * as workflows from '../../src/workflows/index.ts';
 import { largestPayload } from '../support/history.ts';
@@ -10,16 +17,24 @@ const histories = readdirSync(folder)
   .filter((name) => name.endsWith('.json'))
   .map((name) => ({ name, history: JSON.parse(readFileSync(new URL(name, folder), 'utf8')) }));
 
+let bundle: WorkflowBundleWithSourceMap;
+beforeAll(async () => {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  bundle = await bundleWorkflows();
+});
+
+async function replayAll(workflowBundle: WorkflowBundleWithSourceMap): Promise<Map<string, ReplayResult>> {
+  const results = new Map<string, ReplayResult>();
+  const all = histories.map(({ name, history }) => ({ workflowId: name, history }));
+  for await (const result of Worker.runReplayHistories({ workflowBundle }, all)) results.set(result.workflowId, result);
+  return results;
+}
+
 /** A change that breaks these breaks runs in flight: see histories/README.md before touching a file. */
 describe('golden histories', () => {
-  const results = new Map<string, ReplayResult>();
-
+  let results: Map<string, ReplayResult>;
   beforeAll(async () => {
-    Runtime.install({ logger: new DefaultLogger('ERROR') });
-    const all = histories.map(({ name, history }) => ({ workflowId: name, history }));
-    for await (const result of Worker.runReplayHistories({ workflowBundle: await bundleWorkflows() }, all)) {
-      results.set(result.workflowId, result);
-    }
+    results = await replayAll(bundle);
   });
 
   it('exist for every workflow', () => {
@@ -43,5 +58,19 @@ describe('golden histories', () => {
     const types = history.events.map((event: { eventType: string }) => event.eventType);
     expect(types).not.toContain('EVENT_TYPE_WORKFLOW_TASK_FAILED');
     expect(types).not.toContain('EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT');
+  });
+});
+
+describe('workflow code whose order was changed', () => {
+  it('does not replay the histories of that workflow, and only those', async () => {
+    const inOrder = /(await board\.run\('search'.*\n)(\s*)(await board\.run\('linearize'.*\n)/;
+    expect(bundle.code).toMatch(inOrder);
+    const results = await replayAll({ ...bundle, code: bundle.code.replace(inOrder, '$3$2$1') });
+    for (const { name } of histories) {
+      const isChanged = name.startsWith('astro-pipeline-');
+      expect([name, results.get(name)?.error !== undefined]).toEqual([name, isChanged]);
+    }
+    const [changed] = histories.filter(({ name }) => name.startsWith('astro-pipeline-'));
+    expect(results.get(changed!.name)?.error).toBeInstanceOf(DeterminismViolationError);
   });
 });
