@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ServiceError, ServiceErrorKind } from '../../src/services/errors.ts';
+import { createGates } from '../../src/services/gate.ts';
 import { tokenizerRenderer } from '../../src/services/renderer/tokenizer.ts';
 import { openaiSampler } from '../../src/services/sampler/openai.ts';
 import type { SampleRequest } from '../../src/services/sampler/sampler.ts';
@@ -257,6 +258,31 @@ describe('a Tinker sampler', () => {
     server.answer(path, answer);
     await expect(sampler().sample(request, signal)).rejects.toMatchObject({ name: 'ServiceError', kind });
   });
+
+  it.each([
+    [
+      'a refusal that asks for time',
+      '/asample',
+      { status: 429, headers: { 'retry-after': '0' } },
+      { json: { request_id: 'r' } },
+    ],
+    [
+      'a queue that says so',
+      future,
+      { json: { type: 'try_again', queue_state: 'paused_rate_limit' } },
+      { json: two() },
+    ],
+  ] as [string, string, DoubleAnswer, DoubleAnswer][])(
+    'sends less at once after %s',
+    async (_name, path, ...answers) => {
+      server.answer(future, { json: two() });
+      server.answer(path, ...answers);
+      const gates = createGates();
+      const config = { baseUrl: server.baseUrl, timeoutMs: 5000, maxConcurrency: 8 };
+      await tinkerSampler(config, {}, renderer, { ...fakeTime(), gates }).sample(request, signal);
+      expect(gates(server.baseUrl).load()).toEqual({ limit: 1, inFlight: 0, waiting: 0, paused: false });
+    },
+  );
 
   it('confirms a name by sampling one token from it', async () => {
     server.answer(future, { json: { sequences: [sequence(23)] } });

@@ -3,7 +3,7 @@ import { ServiceError } from '../errors.ts';
 import { createGates, type Gates } from '../gate.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import { tinkerClient } from '../tinker/client.ts';
-import { encodedText, type SampleInput, type SampleOutput } from '../tinker/protocol.ts';
+import { encodedText, type QueueState, type SampleInput, type SampleOutput } from '../tinker/protocol.ts';
 import type { TinkerOptions } from '../tinker/transport.ts';
 import { cutAtStop } from './cut-at-stop.ts';
 import type { Completion, SampleRequest, Sampler } from './sampler.ts';
@@ -39,7 +39,10 @@ export function tinkerSampler(
     try {
       return await gate.run(
         async ({ overloaded }) => {
-          const client = tinkerClient({ ...options, onOverload: overloaded, ...overrides });
+          const onPending = (state: QueueState) => {
+            if (state.startsWith('paused')) overloaded();
+          };
+          const client = tinkerClient({ ...options, onOverload: overloaded, onPending, ...overrides });
           return (await client.sample(input, signal)).result();
         },
         signal,
