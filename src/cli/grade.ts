@@ -65,13 +65,22 @@ export async function gradeStream(
     count(counts, result);
     if (closed) break;
     if (!output.write(`${JSON.stringify(result.row)}\n`) && !closed) {
-      await Promise.race([once(output, 'drain'), once(output, 'close')]).catch(() => undefined);
+      await drained(output);
     }
   }
   if (failure !== null) throw new CliError(`The input cannot be read: ${(failure as NodeJS.ErrnoException).message}`);
   messages.write(`${summary(counts)}\n`);
   output.off('error', onError);
   return counts;
+}
+
+/** Until more can be written, or nobody reads any more. No listener stays behind. */
+async function drained(output: Writable): Promise<void> {
+  const done = new AbortController();
+  const events = [once(output, 'drain', { signal: done.signal }), once(output, 'close', { signal: done.signal })];
+  await Promise.race(events).catch(() => undefined);
+  done.abort();
+  await Promise.allSettled(events);
 }
 
 /** One line with its time. @returns `bad` for what is not JSON or not a row */

@@ -9,6 +9,7 @@ import { parseAnswer } from './parse-answer.ts';
 import { firstPoints, furtherPoints, wholePoints } from './points.ts';
 import { approximately, hasImaginary } from './probe.ts';
 import { assignedValues, isName } from './relations.ts';
+import { statementsOf } from './statements.ts';
 import { foldText } from './text.ts';
 import type { Scalar, Value } from './values.ts';
 
@@ -49,6 +50,12 @@ function checksum(text: string): number {
 
 function keyOf(value: Value, budget: Budget): string {
   const key = (part: Value): string => keyOf(part, budget);
+  const statements = statementsOf(value);
+  if (statements !== null)
+    return `{${statements.all
+      .map((one) => `${one.name}=${key(one.value)}`)
+      .sort()
+      .join(';')}}`;
   switch (value.kind) {
     case 'scalar':
       return scalarKey(value, budget);
@@ -103,7 +110,9 @@ function scalarKey(value: Scalar, budget: Budget): string {
 
 function expressionKey(expression: Expression, budget: Budget): string {
   if (some(expression, (part) => part.kind === 'constant' && part.name === 'infinity')) {
-    return expression.kind === 'negation' ? '-∞' : '∞';
+    if (expression.kind === 'constant') return '∞';
+    if (expression.kind === 'negation' && expression.of.kind === 'constant') return '-∞';
+    throw new RangeError('it calculates with infinity');
   }
   const exact = exactValue(expression, budget);
   const [re, im] = exact === null ? [null, null] : [reduce(exact.re), reduce(exact.im)];

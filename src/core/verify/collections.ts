@@ -1,7 +1,7 @@
 import { exactValue } from './exact.ts';
 import { reduce } from './fraction.ts';
 import { UndefinedError } from './limits.ts';
-import { assignedValues, isConstant, withNames } from './relations.ts';
+import { assignedValues, isConstant, withNames, withoutNumbers } from './relations.ts';
 import type { Value } from './values.ts';
 import { different, equal, type Options, unknown, type Verdict } from './verdict.ts';
 
@@ -18,8 +18,8 @@ export function compareCollections(
   const named = [gold, prediction].map(({ items }) => items.some(({ kind }) => kind === 'chain'));
   // x = 3, x = -2 is not x = 3, y = -2: the names are left out only where the other answer has none.
   const without = named[0] === named[1] ? withNames : assignedValues;
-  const [g, p] = [without(gold.items), without(prediction.items)];
-  const conditions = [...g, ...p].some((item) => item.kind === 'chain' || !isConstant(item));
+  const [g, p] = [without(gold.items), without(withoutNumbers(prediction.items, gold.items))];
+  const conditions = [gold, prediction].some(({ items }) => !assignedValues(items).every(isConstant));
   if (conditions && gold.kind === 'list' && prediction.kind === 'list') {
     if (gold.joined !== null && prediction.joined !== null && gold.joined !== prediction.joined) {
       return different('"and" in place of "or"');
@@ -35,6 +35,7 @@ export function compareCollections(
   const inOrder =
     !options.strict &&
     !alternatives &&
+    g.length === p.length &&
     g.every((item, index) => compare(item, p[index] as Value, options).equal === true);
   return inOrder ? verdict : unknown('only one of them names its values');
 }

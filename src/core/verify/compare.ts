@@ -160,7 +160,7 @@ function compareLists(gold: Value, prediction: Value, options: Options): Verdict
   const [collection, other] = isCollection(gold)
     ? [gold, prediction]
     : [prediction as Value & { items: Value[] }, gold];
-  if (other.kind === 'scalar' && other.alternative?.kind === 'list') {
+  if (other.kind === 'scalar' && other.alternative?.kind === 'list' && collection.kind === 'list') {
     // `100,200`: in order, since only the comma was in doubt.
     return compareInOrder(collection.items, other.alternative.items, options, compareValues);
   }

@@ -88,7 +88,7 @@ function completeBoxes(text: string): Box[] {
 function isBlank(text: string, from: number, to: number): boolean {
   for (let i = from; i < to; i++) {
     if (text[i] === '\\' && ',;:! '.includes(text[i + 1] ?? '?')) i += 1;
-    else if (!' ~$\n\t\r'.includes(text[i] as string)) return false;
+    else if (!' ~$\n\t\r\u00a0'.includes(text[i] as string)) return false;
   }
   return true;
 }
@@ -111,7 +111,7 @@ function boxCommand(text: string, at: number): number | null {
     if (!text.startsWith(command, from)) continue;
     let end = from + command.length;
     if (/[A-Za-z]/.test(text[end] ?? '')) return null;
-    while (text[end] === ' ' || text[end] === '\n') end += 1;
+    while (' \n\t\r'.includes(text[end] ?? '?')) end += 1;
     return end;
   }
   return null;

@@ -110,7 +110,10 @@ function logarithmBase(state: State): Expression {
 
 function functionArguments(state: State, name: FunctionName, plainRoot: boolean): Expression[] {
   const token = peek(state);
-  if (token?.type === 'open' && (token.value === '(' || token.value === '{' || token.value === '[')) {
+  if (
+    token?.type === 'open' &&
+    (token.value === '(' || token.value === '{' || token.value === '[' || token.value === '\\{')
+  ) {
     const close = state.tokens.closing.get(state.at) as number;
     const inner = { from: state.at + 1, to: close };
     const { parts } = splitAt(state.tokens, inner, (part) => part.type === 'separator' && part.value === ',');

@@ -177,6 +177,8 @@ function otherReading(tokens: Tokens, range: Range): Scalar['alternative'] {
   const first = tokens.list[range.from] as Token;
   if (range.to - range.from === 1 && first.numeral?.commas === true && !first.numeral.point) {
     const groups = first.value.split(',');
+    // 1,002 is no list: 002 is no number.
+    if (groups.some((digits) => digits.startsWith('0'))) return null;
     const items = groups.map((digits) => scalar({ kind: 'number', value: fraction(BigInt(digits)) }));
     return { kind: 'list', items, joined: null };
   }

@@ -88,12 +88,8 @@ function functionName(tokens: Tokens, range: Range): Value | null {
   if (tokens.list[at]?.value !== '(' || close !== range.to - 1) return null;
   const { parts } = splitAt(tokens, { from: at + 1, to: close }, ({ value }) => value === ',');
   if (!PROBABILITIES.has(name.value) && parts.some((part) => part.to - part.from !== 1)) return null;
-  return foldText(
-    tokens.list
-      .slice(range.from, range.to)
-      .map(({ value }) => value)
-      .join(' '),
-  );
+  const written = tokens.list.slice(range.from, range.to).map(({ value }) => (value === "'" ? 'prime' : value));
+  return foldText(written.join(' ').replace(/\^ (?:\{ )?((?:prime )+)(?:\} )?/, '$1'));
 }
 
 /** `\text{Area}`, `f(2)`, `AB`, `\angle ABC`, `m\angle A`: names of a quantity that are not formulas;

@@ -3,6 +3,8 @@ const PHRASE =
   /^(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|our|my)\s+)?(?:(?:final|correct|required|desired)\s+)?(?:answer|result|solution(?:\s+set)?|value)\s*(?:is\s*:?|[:=])\s*/i;
 const CONNECTIVE =
   /^(?:(?:so|thus|hence|therefore)(?:\s*,\s*|\s+)|\\(?:therefore|Rightarrow|Longrightarrow|implies)(?![A-Za-z])|=>)\s*/i;
+/** Only a decimal can be a rounding of something else. */
+const ROUNDED = /^\\(?:approx|simeq)\s*(?=-?\d*\.\d)/;
 const MARKS: readonly (readonly [string, string])[] = [
   ['**', '**'],
   ['__', '__'],
@@ -22,7 +24,7 @@ export function withoutPhrase(text: string): string {
     const phrase = `${text.slice(open.length, end).trim()}${after.trim()}`;
     if (rest !== '' && phrase !== '' && `${phrase} `.replace(PHRASE, '') === '') return rest;
   }
-  const rest = text.replace(PHRASE, '').replace(CONNECTIVE, '');
+  const rest = text.replace(PHRASE, '').replace(CONNECTIVE, '').replace(ROUNDED, '');
   return rest === '' ? text : rest;
 }
 
@@ -35,7 +37,8 @@ const ENVIRONMENT =
 export function withoutLayout(text: string): string {
   const rest = text.replace(LAYOUT, '');
   const [, name = '', content = ''] = ENVIRONMENT.exec(rest) ?? [];
-  if (name === '' || (name === 'cases' && content.includes('&')) || content.includes('\\begin')) return rest;
+  if (name === '') return /\\\\/.test(rest) && !/\\begin|\\substack/.test(rest) ? lines(rest) : rest;
+  if ((name === 'cases' && content.includes('&')) || content.includes('\\begin')) return rest;
   return lines(content.replace(/(?<!\\)&/g, ' '));
 }
 

@@ -7,7 +7,7 @@ const MAX_CALLS = 100;
 
 /**
  * Writings of plain text and of computer algebra that differ from the usual ones, as those: `9*I`, `E**2`,
- * `Matrix([[1], [2]])`, `Interval.open(0, oo)`, `C(5, 2)`, `{}_5C_2`, `+/-`, `90^o`, `<1, 2, 3>`.
+ * `Matrix([[1], [2]])`, `Interval.open(0, oo)`, `C(5, 2)`, `{}_5C_2`, `+/-`, `90^o`, `<1, 2, 3>`, the point `P(1, 2)`.
  */
 export function fromPlainNotation(text: string): string {
   let result = text;
@@ -17,6 +17,8 @@ export function fromPlainNotation(text: string): string {
   if (result.includes('^')) result = result.replace(/(?<=[\d)}]\s?)\^\s?(?:o(?![A-Za-z])|\{\s?o\s?\})/g, '^\\circ ');
   if (result.includes('>'))
     result = result.replace(/^([^<>=]{0,20}=\s*)?<([^<>=|]+,[^<>=|]+)>$/, '$1\\langle $2\\rangle');
+  if (/^[ABD-Z]\s?\([^()]*,[^()]*\)$/.test(result)) result = result.slice(1);
+  if (result.includes('mod')) result = result.replace(MODULUS, '\\pmod{$1}');
   if (/^US(?:D |\\?\$)/.test(result)) result = result.replace(/^US(?:D |\\?\$)\s*/, '\\$$');
   return result.includes('\\text{-}') ? result.replaceAll('\\text{-}', '-') : result;
 }
@@ -85,6 +87,7 @@ function inLatex(name: string, list: readonly string[]): string | null {
   }
 }
 
+const MODULUS = /\(\s?(?:\\bmod|\\mod|mod|\\text\{\s?mod\s?\})\s?([^(){}]{1,20})\)$/;
 const CHOSEN = /(?<![A-Za-z\\_^'])C\(\s?([\w+-]{1,12})\s?,\s?([\w+-]{1,12})\s?\)/g;
 const BETWEEN = /(?:\{\s?\}\s?)?[_^]\s?(?:\{(\w{1,6})\}|(\w))\s?C\s?_\s?(?:\{(\w{1,6})\}|(\w))/g;
 

@@ -2,7 +2,7 @@ import type { Expression } from './expression.ts';
 import { children, variablesOf } from './expression.ts';
 import { proportion } from './proportion.ts';
 import { restates } from './rounding.ts';
-import type { Relation, Value } from './values.ts';
+import { type Relation, scalar, type Value } from './values.ts';
 import { different, equal, type Options, unknown, type Verdict } from './verdict.ts';
 
 type Chain = Value & { kind: 'chain' };
@@ -105,10 +105,13 @@ function isMadeOfNames(expression: Expression): boolean {
   switch (expression.kind) {
     case 'variable':
       return true;
-    case 'sum':
+    case 'sum': {
+      // In a - b, but not in -a: -x = 6 is not solved.
+      const terms = expression.terms.map((term) => (term.kind === 'negation' ? term.of : term));
+      return terms.every(isMadeOfNames) && expression.terms.some(({ kind }) => kind !== 'negation');
+    }
     case 'product':
     case 'quotient':
-    case 'negation':
       return children(expression).every(isMadeOfNames);
     case 'call':
       return QUANTITIES.has(expression.name) && expression.arguments.every(isMadeOfNames);
@@ -142,6 +145,21 @@ export function withNames(items: readonly Value[]): readonly Value[] {
   return [first, ...others.map((value): Value => ({ kind: 'chain', parts: [assigned.name, value], relations: ['='] }))];
 }
 
+/** `x_1 = 3, x_2 = -2` are two values of x, unless the gold answer numbers them as well. */
+export function withoutNumbers(items: readonly Value[], gold: readonly Value[]): readonly Value[] {
+  const base = (item: Value): string | null => {
+    const name = assignment(item)?.name;
+    if (name?.kind !== 'scalar' || name.expression.kind !== 'variable') return null;
+    return /^([A-Za-z]+)_\d$/.exec(name.expression.name)?.[1] ?? null;
+  };
+  const [first] = items;
+  const name = first === undefined ? null : base(first);
+  if (name === null || items.some((item) => base(item) !== name) || gold.some((item) => base(item) !== null))
+    return items;
+  const left = scalar({ kind: 'variable', name });
+  return items.map((item) => (item.kind === 'chain' ? { ...item, parts: [left, ...item.parts.slice(1)] } : item));
+}
+
 interface Assigned {
   name: Value;
   value: Value;
@@ -155,6 +173,9 @@ function assignment(value: Value): Assigned | null {
 
 function sameName(a: Value, b: Value): boolean {
   if (a.kind === 'text' && b.kind === 'text') return a.folded === b.folded;
+  if (a.kind === 'tuple' && b.kind === 'tuple') {
+    return a.items.length === b.items.length && a.items.every((item, index) => sameName(item, b.items[index] as Value));
+  }
   if (a.kind !== 'scalar' || b.kind !== 'scalar') return false;
   return nameText(a.expression) === nameText(b.expression);
 }
@@ -173,7 +194,7 @@ export function compareChains(gold: Chain, prediction: Chain, options: Options, 
   if (isAssignmentChain(g) && isAssignmentChain(p)) return compareAssignments(g, p, options, compare);
   if (g.relations.length !== p.relations.length) return different('another number of relations');
   if (g.relations.some((relation, index) => relation !== p.relations[index])) return different('another relation');
-  if (g.relations[0] === 'in') return compareParts(g, p, options, compare);
+  if (g.relations[0] === 'in' || g.relations.includes('mod')) return compareParts(g, p, options, compare);
   const sides = differences(g);
   const others = differences(p);
   if (sides === null || others === null) return compareParts(g, p, options, compare);

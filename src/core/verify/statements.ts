@@ -81,7 +81,8 @@ export function compareStatements(
   }
   const [named, other] = g !== null ? [g, prediction] : [p, gold];
   if (named === null) return null;
-  if (other.kind === 'list' && other.joined === 'or' && other.items.some(({ kind }) => kind === 'chain'))
+  const numbered = named.all.every(({ name }) => /^[A-Za-z]+_\d$/.test(name));
+  if (!numbered && other.kind === 'list' && other.joined === 'or' && other.items.some(({ kind }) => kind === 'chain'))
     return different('"or" between the values of different names');
   if (other.kind !== 'tuple' || !isPlain(other)) return null;
   const values = inAlphabet(named.all).map(({ value }) => value);

@@ -74,7 +74,8 @@ export function tokenize(text: string): Token[] {
       i = numeral.end;
     } else if (isLetter(character)) {
       const end = endOf(text, i, isLetter);
-      pushWord(text.slice(i, end));
+      if (isProduct(text, i, end)) for (const letter of text.slice(i, end)) push('name', letter);
+      else pushWord(text.slice(i, end));
       i = end;
     } else if (character === '\\') {
       i = command(i);
@@ -246,6 +247,12 @@ export function tokenize(text: string): Token[] {
     }
     throw new ParseError('a brace is not closed');
   }
+}
+
+/** Short words that are products of letters where they touch the signs of a formula: `\frac12at^2`, `F=am`. */
+function isProduct(text: string, from: number, to: number): boolean {
+  if (to - from !== 2 || !/^(?:at|am|an|is|of|be|by|as)$/.test(text.slice(from, to))) return false;
+  return /[\^_=+*]\s?$/.test(text.slice(Math.max(0, from - 2), from)) || /^\s?[\^_=+*]/.test(text.slice(to, to + 2));
 }
 
 /** `m s^{-1}`, `m/s^2`: more than a letter, all of it known. */

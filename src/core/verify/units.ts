@@ -71,7 +71,7 @@ const NOT_UNITS = new Set(
     'odd even first last th rd st nd k m b bn mil thou percentage percentile power exponent mean average sum product ' +
     'one ones two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty ' +
     'ninety lakh crore radical surd pi divided multiplied raised choose sine cosine tangent ' +
-    'difference exclusive inclusive onwards up down remainder quotient conjugate transpose bar'
+    'grand myriad difference exclusive inclusive onwards up down remainder quotient conjugate transpose bar'
   ).split(' '),
 );
 

@@ -45,7 +45,7 @@ export interface Text {
 }
 
 export type Bracket = '(' | ')' | '[' | ']' | '⟨' | '⟩';
-export type Relation = '=' | '<' | '>' | '<=' | '>=' | '!=' | 'in' | '≡';
+export type Relation = '=' | '<' | '>' | '<=' | '>=' | '!=' | 'in' | '≡' | 'mod';
 
 export function scalar(expression: Expression, unit: Unit | null = null): Scalar {
   return { kind: 'scalar', expression, unit, alternative: null };

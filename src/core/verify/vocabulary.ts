@@ -93,6 +93,8 @@ export const RELATIONS: Readonly<Record<string, string>> = {
   approx: '≈',
   simeq: '≈',
   equiv: '≡',
+  pmod: 'mod',
+  bmod: 'mod',
 };
 
 export const SETS: Readonly<Record<string, string>> = {
