@@ -4,11 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot } from '../../src/cli/paths.ts';
+import type { Ledger } from '../../src/core/ledger/ledger.ts';
 import { type Summary, summarySchema } from '../../src/report/summary-schema.ts';
 
 /** The command as a person types it; everything real: dev server, engine, base model, worker. */
-async function demo(home: string, signal?: { after: RegExp; send: NodeJS.Signals }) {
-  const child = spawn(process.execPath, ['bin/astroflow.js', 'demo', '--config', 'configs/smoke.json'], {
+const demo = (home: string, signal?: { after: RegExp; send: NodeJS.Signals }) =>
+  astroflow(home, ['demo', '--config', 'configs/smoke.json'], signal);
+
+async function astroflow(home: string, args: string[], signal?: { after: RegExp; send: NodeJS.Signals }) {
+  const child = spawn(process.execPath, ['bin/astroflow.js', ...args], {
     cwd: packageRoot,
     env: { ...process.env, ASTROFLOW_HOME: home },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -57,6 +61,31 @@ describe('astroflow demo with the smoke configuration', () => {
     expect(summary.funnel.valid).toBeGreaterThan(0);
     // The engine's journal and the stored results agree: nothing was sampled twice unseen.
     for (const stage of summary.stages) expect(stage.wastedTokens, stage.name).not.toBeNull();
+  });
+
+  it('leaves books that are right, whatever was interrupted', async () => {
+    const { code, output } = await astroflow(home, ['ledger', 'smoke', '--json']);
+    expect(code, output).toBe(0);
+    const ledger = JSON.parse(output) as Ledger;
+    expect(ledger.errors).toEqual([]);
+    expect(ledger.stages.map(({ stage, arm, finished }) => [stage, arm, finished])).toEqual([
+      ['search', undefined, true],
+      ['rl', 'search', true],
+      ['rl', 'direct', true],
+      ['evaluate', undefined, true],
+    ]);
+    // Every line of the engine's journal that has a call id is credited or wasted: nothing is left over.
+    const journal = await readFile(join(home, 'engine', 'usage.jsonl'), 'utf8');
+    const lines = journal
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { call: string; completion_tokens: number });
+    const served = lines.filter(({ call }) => call !== '');
+    const { credited, wasted, open } = ledger.total;
+    expect(open?.calls).toBe(0);
+    expect(credited.calls + wasted!.calls).toBe(served.length);
+    const tokens = served.reduce((sum, line) => sum + line.completion_tokens, 0);
+    expect(credited.completionTokens + wasted!.completionTokens).toBe(tokens);
   });
 
   it('shows a finished run again without doing it again', async () => {
