@@ -2,7 +2,8 @@ import { log } from '@temporalio/activity';
 import { buildPlan } from '../config/build-plan.ts';
 import { type ConfigProblem, parseStageInput } from '../config/parse.ts';
 import { artifactNames, type DroppedProblems, type OverlapCount, type Plan } from '../config/plan.ts';
-import type { Arm } from '../config/schema.ts';
+import { withoutSecrets } from '../config/redact.ts';
+import type { Arm, RunConfig } from '../config/schema.ts';
 import type { ArtifactRef } from '../core/artifact.ts';
 import { sha256Hex } from '../core/key.ts';
 import { getTask } from '../core/tasks/index.ts';
@@ -31,6 +32,8 @@ export interface ResolveConfigInput {
 
 export interface ResolvedInput {
   plan: Plan;
+  /** Defaults written out, secrets left out: what the query `config` answers. */
+  config?: RunConfig;
   /** fineTune, reinforce: the arm asked for. */
   arm: Arm;
   /** searchProblem: the row asked for, from 0. */
@@ -89,7 +92,7 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
         });
         // Which keys the run uses: how others find what it stored, without a server. Resolved anew, it may be replaced.
         await store.replaceText(artifactNames.run(run, 'plan.json'), `${JSON.stringify(plan, null, 2)}\n`);
-        return { plan, arm, problem };
+        return { plan, config: withoutSecrets(resolved), arm, problem };
       }),
   };
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
+import { attentionAttribute } from '../core/attention-attribute.ts';
 import { CliError } from './errors.ts';
 import { choosePort } from './ports.ts';
 import { type Child, lastLines, startChild } from './processes.ts';
@@ -51,7 +52,7 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
 
 export function serverArguments(o: { port: number; uiPort: number; database?: string | undefined }): string[] {
   const args = ['server', 'start-dev', '--ip', '127.0.0.1', '--port', `${o.port}`, '--ui-port', `${o.uiPort}`];
-  args.push('--log-level', 'error');
+  args.push('--log-level', 'error', '--search-attribute', `${attentionAttribute}=Bool`);
   // Without these two every transaction is flushed to disk, which makes the server three times slower.
   if (o.database !== undefined)
     args.push('--db-filename', o.database, '--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=1');

@@ -16,8 +16,9 @@ import { resolveInput } from './stage.ts';
  */
 export async function astroPipeline(config: RunConfigInput = {}): Promise<PipelineResult> {
   const board = createBoard(createControl(config));
-  const { plan } = await resolveInput(config);
-  board.open(plan);
+  const resolved = await resolveInput(config);
+  const { plan } = resolved;
+  board.open(resolved);
 
   await board.run('search', searchCorpus, plan.search);
   await board.run('linearize', linearizeCorpus, plan.linearize);

@@ -1,10 +1,11 @@
 import { executeChild, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
-import type { Plan } from '../config/plan.ts';
+import type { ResolvedInput } from '../activities/resolve-config.ts';
+import type { RunConfig } from '../config/schema.ts';
 import { isUnderWay, type Progress, type StageName, type StageProgress } from '../core/progress.ts';
 import type { Control } from './control.ts';
 import { isLostChild } from './failures.ts';
 import { progressTable, stageTitle } from './progress-table.ts';
-import { progressQuery, type StageOutcome, stageProgressSignal } from './stage.ts';
+import { configQuery, progressQuery, type StageOutcome, stageProgressSignal } from './stage.ts';
 
 type Stage = Pick<StageProgress, 'name' | 'arm'>;
 type StageWorkflow<P> = (input: { plan: P }) => Promise<StageOutcome>;
@@ -12,6 +13,7 @@ type StageWorkflow<P> = (input: { plan: P }) => Promise<StageOutcome>;
 /** All stages of a run as the root sees them: started one by one, kept up to date by their signals. */
 export function createBoard(control: Control) {
   let progress: Progress = { run: '', stages: [] };
+  let config: RunConfig | null = null;
   const { workflowId } = workflowInfo();
   const outcomes: { name: StageName; arm?: string; reused: boolean }[] = [];
 
@@ -38,6 +40,7 @@ export function createBoard(control: Control) {
   setHandler(progressQuery, () => ({ ...progress, workflowId, ...(control.isPaused() && { paused: true }) }), {
     description: 'All stages: state, counts, tokens, what needs attention',
   });
+  setHandler(configQuery, () => config, { description: 'The configuration, defaults written out, without secrets' });
   setHandler(
     stageProgressSignal,
     (news) => {
@@ -54,7 +57,8 @@ export function createBoard(control: Control) {
   );
 
   return {
-    open(plan: Plan): void {
+    open({ plan, config: resolved }: ResolvedInput): void {
+      config = resolved ?? null;
       const waiting = (name: StageName, total: number, unit: string, arm?: string): StageProgress => ({
         name,
         ...(arm && { arm }),

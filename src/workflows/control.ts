@@ -1,3 +1,4 @@
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import {
   ActivityFailure,
   ChildWorkflowFailure,
@@ -8,8 +9,11 @@ import {
   isCancellation,
   setHandler,
   sleep,
+  upsertSearchAttributes,
+  workflowInfo,
 } from '@temporalio/workflow';
 import type { OnFailure } from '../config/plan.ts';
+import { attentionAttribute } from '../core/attention-attribute.ts';
 import { isWorthAsking } from '../core/failures.ts';
 import { type Attention, type Resolution, resolutions } from '../core/progress.ts';
 import { failureType, typedMessage } from './failures.ts';
@@ -20,6 +24,8 @@ export const resolveUpdate = defineUpdate<void, [{ action: Resolution }]>('resol
 /** From a workflow to the ones it started. */
 export const setPausedSignal = defineSignal<[boolean]>('setPaused');
 export const answerSignal = defineSignal<[{ action: Resolution; sinceMs: number }]>('answer');
+
+const attentionKey = defineSearchAttributeKey(attentionAttribute, SearchAttributeType.BOOL);
 
 export type Question = Omit<Attention, 'sinceMs'>;
 export type Control = ReturnType<typeof createControl>;
@@ -38,12 +44,24 @@ export function createControl(input: unknown) {
   let own: { attention: Attention; action?: Resolution } | undefined;
   let aborted = false;
   let lastAskedMs = 0;
-  let changed = () => {};
+  let show = () => {};
   const children = new Map<string, { asked?: Attention | undefined; settledMs: number }>();
 
   const questions = () =>
     [own?.attention, ...[...children.values()].map((child) => child.asked)].filter((asked) => asked !== undefined);
   const state = () => (questions().length > 0 ? 'attention' : paused ? 'paused' : 'running');
+
+  function changed(): void {
+    markAttention();
+    show();
+  }
+
+  /** Only where the run was started with the attribute: see there. */
+  function markAttention(): void {
+    const asksNow = questions().length > 0;
+    const marked = workflowInfo().typedSearchAttributes.get(attentionKey);
+    if (marked !== undefined && marked !== asksNow) upsertSearchAttributes([{ key: attentionKey, value: asksNow }]);
+  }
 
   function setPaused(value: boolean): void {
     if (paused === value) return;
@@ -140,7 +158,7 @@ export function createControl(input: unknown) {
     /** Called once the plan is known. */
     begin(onFailure: OnFailure | undefined, onChange: () => void): void {
       asks = onFailure === 'ask';
-      changed = onChange;
+      show = onChange;
     },
     asks: () => asks,
     isPaused: () => paused,
@@ -170,12 +188,14 @@ export function createControl(input: unknown) {
     },
     drop(id: string): void {
       children.delete(id);
+      markAttention();
     },
     /** What a child asks by its latest news; news sent before its answer came do not ask again. */
     childAsks(id: string, attention: Attention | undefined): void {
       const child = children.get(id);
       if (child === undefined) return;
       child.asked = attention?.sinceMs === child.settledMs ? undefined : attention;
+      markAttention();
     },
   } as const;
 }

@@ -40,7 +40,7 @@ export async function evaluate(
       const { name } = entry;
       const stored = await control.step(`looking up ${name}`, () => loadCheckpoint({ plan, entry }));
       const { checkpoint } = await control.step(`publishing ${name}`, () =>
-        publish({ policy, checkpoint: stored, live: null, name, release: true }),
+        publish({ policy, checkpoint: stored, live: null, name, release: true, resume: plan.resume }),
       );
       known.set(entry.name, checkpoint);
       return checkpoint;

@@ -49,7 +49,14 @@ export async function fineTune(input: StageInput<SftPlan> & { state?: FineTuneSt
     }
     const { checkpoint, live } = state;
     const published = await control.step('publishing the model', (again) =>
-      publish({ policy, checkpoint, live: again ? null : live, name: `sft-${arm}`, release: true }),
+      publish({
+        policy,
+        checkpoint,
+        live: again ? null : live,
+        name: `sft-${arm}`,
+        release: true,
+        resume: plan.resume,
+      }),
     );
     return { usage: noUsage, checkpoint: published.checkpoint };
   });

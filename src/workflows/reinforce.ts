@@ -70,6 +70,7 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
             live: again ? null : update.live,
             name,
             release: iteration === total - 1,
+            resume: plan.resume,
           },
         ]),
       );
@@ -100,7 +101,14 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
       const { checkpoint } = await control.step('publishing the start', () =>
         publish.executeWithOptions({ summary: 'publish the start' }, [
           // What made it may lie long ago: the sampler must have it now.
-          { policy, checkpoint: start.checkpoint, live: null, name: `rl-${arm}-start`, release: true },
+          {
+            policy,
+            checkpoint: start.checkpoint,
+            live: null,
+            name: `rl-${arm}-start`,
+            release: true,
+            resume: plan.resume,
+          },
         ]),
       );
       return { ...start, checkpoint, live: null, startedAtMs, ...(stopped && { stopped }) };

@@ -10,7 +10,7 @@ import {
 import type { ResolvedInput } from '../activities/resolve-config.ts';
 import type { StoredStageResult } from '../activities/results.ts';
 import type { OnFailure } from '../config/plan.ts';
-import type { RunConfigInput } from '../config/schema.ts';
+import type { RunConfig, RunConfigInput } from '../config/schema.ts';
 import { isUnderWay, type Progress, type StageProgress } from '../core/progress.ts';
 import { shortActivities } from './activities.ts';
 import type { Control } from './control.ts';
@@ -22,6 +22,8 @@ export type StageInput<P> =
   | (RunConfigInput & { arm?: 'search' | 'direct'; problem?: number });
 
 export const progressQuery = defineQuery<Progress>('progress');
+/** Null before the configuration was checked. */
+export const configQuery = defineQuery<RunConfig | null>('config');
 export const stageProgressSignal = defineSignal<[StageProgress]>('stageProgress');
 
 /** A stage started by a person resolves its configuration first; a child was given its plan and does not check again. */

@@ -18,6 +18,10 @@ describe('starting the engine', () => {
 });
 
 describe('starting the dev server', () => {
+  it('gives it the search attribute that finds the runs which ask', () => {
+    expect(serverArguments({ port: 1, uiPort: 2 }).join(' ')).toContain('--search-attribute AstroAttention=Bool');
+  });
+
   it('keeps its state in a file only when asked, without a flush per transaction', () => {
     expect(serverArguments({ port: 1, uiPort: 2 })).not.toContain('--db-filename');
     expect(serverArguments({ port: 1, uiPort: 2, database: 'f' }).join(' ')).toContain(

@@ -1,7 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { artifactNames } from '../../src/config/plan.ts';
-import type { RunConfigInput } from '../../src/config/schema.ts';
+import type { RunConfig, RunConfigInput } from '../../src/config/schema.ts';
 import type { Progress } from '../../src/core/progress.ts';
 import { type Summary, summarySchema } from '../../src/report/summary-schema.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
@@ -46,6 +46,9 @@ describe('the whole pipeline', () => {
         expect(stage.endedAtMs).toBeGreaterThanOrEqual(stage.startedAtMs!);
       }
       expect(stages.filter((stage) => stage.tokens === 0).map((stage) => stage.name)).toEqual(['linearize', 'report']);
+
+      const config = await handle.query<RunConfig>('config');
+      expect(config).toMatchObject({ run: 'tiny', seed: 1, search: { rounds: 2, exploration: 1 } });
 
       const metadata = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
       expect(metadata.currentDetails).toContain('| stage | state | done | tokens | |');

@@ -1,9 +1,12 @@
 import { readdir } from 'node:fs/promises';
 import { QueryNotRegisteredError, type WorkflowHandle, type WorkflowUpdateFailedError } from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
 import type { Workflow } from '@temporalio/workflow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { IndexedTree } from '../../src/activities/search.ts';
+import { startRun } from '../../src/cli/start.ts';
 import type { RunConfigInput } from '../../src/config/schema.ts';
+import { attentionAttribute } from '../../src/core/attention-attribute.ts';
 import type { Attention, Progress, Resolution } from '../../src/core/progress.ts';
 import { ServiceError } from '../../src/services/errors.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
@@ -160,6 +163,42 @@ describe('a search that the service refuses', () => {
         await handle.cancel();
         await expect(handle.result()).rejects.toThrow(/cancelled/i);
         expect((await handle.describe()).status.name).toBe('CANCELLED');
+      },
+      { sampler },
+    );
+  });
+});
+
+describe('a server that has the search attribute', () => {
+  it('lists the runs that ask, if they were started by the command', async () => {
+    const { operatorService } = pipeline.env.connection;
+    await operatorService.addSearchAttributes({ namespace: 'default', searchAttributes: { [attentionAttribute]: 5 } });
+    const asking = async () => {
+      const found: string[] = [];
+      const query = `${attentionAttribute} = true AND ExecutionStatus = 'Running'`;
+      for await (const { workflowId } of pipeline.client.workflow.list({ query })) found.push(workflowId);
+      return found;
+    };
+    const { mend, sampler } = refusing(ofSearch);
+    await pipeline.withWorkers(
+      async (taskQueue) => {
+        const document = {
+          ...shortRun,
+          onFailure: 'ask',
+          salt: 'listed',
+          search: { ...shortRun.search, concurrency: 1 },
+        };
+        const options = { workflow: 'astroPipeline', run: 'listed', document, taskQueue };
+        const handle = await startRun(pipeline.client, options);
+        await question(handle);
+        await until(async () => (await asking()).length > 0);
+        expect(await asking()).toEqual(['astro/listed']);
+        mend();
+        await resolve(handle, 'retry');
+        await handle.result();
+        const { typedSearchAttributes } = await handle.describe();
+        expect(typedSearchAttributes.get(defineSearchAttributeKey(attentionAttribute, 'BOOL'))).toBe(false);
+        expect(eventCounts(await historyOf(handle)).EVENT_TYPE_WORKFLOW_TASK_FAILED).toBeUndefined();
       },
       { sampler },
     );
