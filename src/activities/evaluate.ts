@@ -60,6 +60,7 @@ export function createEvaluateActivities(deps: ActivityDeps) {
         const callId = `${evaluateCallPrefix(plan, entry)}${benchmark.name}/${first}`;
         // Without the checkpoint in it: all checkpoints meet the same noise, which pairs their answers.
         const seed = deriveSeed(plan.seed, 'evaluate', benchmark.name, first);
+        at.report({ phase: 'sample', total: prompts.length * params.samplesPerProblem });
         const sampled = await callSampler(at, sampler, {
           callId,
           model,

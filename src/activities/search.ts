@@ -97,6 +97,7 @@ export function createSearchActivities(deps: ActivityDeps) {
         const rounds = await storedRounds(deps, search, slug);
         let tree = foldRounds(problem.id, rounds, search.params);
         for (let ran = 0; ran < input.maxRounds && !isFinished(tree, search.params); ran++) {
+          at.report({ phase: 'search', done: tree.rounds, total: search.params.rounds });
           const round = await runRound({ search, task, problem, slug, services, at }, tree);
           const ref = await deps.store.putJson(artifactNames.searchRound(search.key, slug, tree.rounds), round);
           // Another attempt may have stored this round first; what is stored counts.

@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { HeartbeatDetails } from '../../src/activities/boundary.ts';
 import type { IndexedTree, StoredTree } from '../../src/activities/search.ts';
 import { artifactNames, type Plan } from '../../src/config/plan.ts';
 import type { RunConfigInput } from '../../src/config/schema.ts';
@@ -129,6 +130,20 @@ describe('searching one problem', () => {
     release();
     expect(await zombie).toEqual(winner);
     expect(await treeFile(lab, plan)).toBe(tree);
+  });
+
+  it('tells a heartbeat how far it is, and what it has sampled', async () => {
+    const environment = mockEnvironment();
+    const beats: HeartbeatDetails[] = [];
+    environment.on('heartbeat', (details) => beats.push(details));
+    const { usage, rounds } = await search(2, { environment });
+    const { rounds: total } = plan.search.params;
+    expect(beats).toEqual([
+      { phase: 'search', done: 0, total },
+      { phase: 'search', done: 1, total, tokens: expect.any(Number) },
+    ]);
+    expect(rounds).toBe(2);
+    expect(beats[1]?.tokens).toBeLessThan(usage.completionTokens);
   });
 
   it('stops when cancelled', async () => {
