@@ -1,16 +1,17 @@
 import { evaluateCallPrefix, searchCallPrefix } from '../config/call-ids.ts';
 import { artifactNames, type EvaluatePlan, type Plan, type RlPlan, type SearchPlan } from '../config/plan.ts';
+import { problemSlug } from '../core/key.ts';
 import type { Account, Unit } from '../core/ledger/types.ts';
 import type { Problem } from '../core/problem.ts';
 import type { AnswerRecord, RolloutRecord } from '../core/records.ts';
 import { rolloutUsage } from '../core/rl/usage.ts';
 import { getTask } from '../core/tasks/index.ts';
-import { noUsage } from '../core/usage.ts';
+import { noUsage, type Usage } from '../core/usage.ts';
 import type { Services } from '../services/index.ts';
 import type { Sampler } from '../services/sampler/sampler.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
 import { readRoleAccounts } from './role-accounts.ts';
-import { searchUnits } from './search-units.ts';
+import { lostIn, searchUnits } from './search-units.ts';
 
 /** Where the books are: what is stored, and who was called. */
 export interface Books {
@@ -39,15 +40,16 @@ export async function readAccounts(plan: Plan, books: Books): Promise<Account[]>
 async function searchAccount(search: SearchPlan, books: Books): Promise<Account> {
   const { store, services } = books;
   const finished = (await store.find(artifactNames.searchResult(search))) !== null;
+  const prefix = searchCallPrefix(search);
   const units: Unit[] = [];
-  for (const problem of await store.getLines<Problem>(search.problems))
+  const lost: { part: string; usage: Usage }[] = [];
+  for (const problem of await store.getLines<Problem>(search.problems)) {
     units.push(...(await searchUnits(store, search, problem)));
-  return {
-    stage: 'search',
-    finished,
-    units,
-    served: await services.sampler.journal(searchCallPrefix(search), books.signal),
-  };
+    const part = problemSlug(problem.id);
+    for (const usage of await lostIn(store, search, part, prefix)) lost.push({ part, usage });
+  }
+  const served = await services.sampler.journal(prefix, books.signal);
+  return { stage: 'search', finished, units, served, lost };
 }
 
 async function rlAccount(plan: RlPlan, books: Books): Promise<Account> {

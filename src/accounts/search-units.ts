@@ -2,7 +2,7 @@ import type { StoredTree } from '../activities/search.ts';
 import { searchCallPrefix } from '../config/call-ids.ts';
 import { artifactNames, type SearchPlan } from '../config/plan.ts';
 import { problemSlug } from '../core/key.ts';
-import type { Unit } from '../core/ledger/types.ts';
+import type { LostCalls, Unit } from '../core/ledger/types.ts';
 import type { Problem } from '../core/problem.ts';
 import type { SearchRound } from '../core/search/types.ts';
 import { noUsage, type Usage } from '../core/usage.ts';
@@ -41,6 +41,22 @@ export async function searchUnits(store: ArtifactStore, search: SearchPlan, prob
   });
   if (ref !== null) return units;
   return [...units, { result: tree, prefix: `${ours}${part}/`, part, calls: null, usage: noUsage }];
+}
+
+/** What died with attempts at a problem's search, of the calls under a prefix. */
+export async function lostIn(
+  store: ArtifactStore,
+  { key }: SearchPlan,
+  slug: string,
+  prefix: string,
+): Promise<Usage[]> {
+  const found: Usage[] = [];
+  for (let number = 0; ; number++) {
+    const ref = await store.find(artifactNames.lostCalls(key, slug, number));
+    if (ref === null) return found;
+    const lost = await store.getJson<LostCalls>(ref);
+    if (lost.prefix === prefix) found.push(lost.usage);
+  }
 }
 
 async function storedRounds(store: ArtifactStore, { key }: SearchPlan, slug: string): Promise<RoundCost[]> {

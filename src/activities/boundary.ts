@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import type { Usage } from '../core/usage.ts';
 import type { Load } from '../services/gate.ts';
 import { toFailure } from './failures.ts';
 
@@ -12,7 +13,7 @@ export interface Phase {
   total?: number;
 }
 
-/** Details of a heartbeat, for people who look at a pending activity. */
+/** Details of a heartbeat, for people who look at a pending activity, and for the next attempt's accounts. */
 export interface HeartbeatDetails extends Phase {
   /** The call in flight, the newest where there are several. */
   callId?: string;
@@ -20,6 +21,15 @@ export interface HeartbeatDetails extends Phase {
   tokens?: number;
   /** How this worker uses the service of that call: how many requests at once, and how many wait. */
   service?: Load;
+  unsettled?: Unsettled;
+}
+
+/** What an attempt was answered and had not stored. */
+export interface Unsettled {
+  attempt: number;
+  /** Name of the object that would have held it. */
+  result: string;
+  usage: Usage;
 }
 
 /** What an activity sees of the attempt it runs in. */
@@ -29,6 +39,10 @@ export interface Attempt {
   /** `<workflow run>/<activity>`: attempt numbers begin anew in each activity, and an operator may start another. */
   activity: string;
   signal: AbortSignal;
+  /** Of an attempt before this one, by the last heartbeat that reached the server: it died with that attempt. */
+  lost: Unsettled | null;
+  /** What this attempt was answered and has not stored yet: told with the heartbeats, for the next one's `lost`. */
+  unsettled(answers: Omit<Unsettled, 'attempt'> | null): void;
   /** Sends a heartbeat at once; later ones repeat it. */
   report(phase: Phase): void;
   /** Makes a call to a service, which heartbeats name as long as it is in flight. */
@@ -42,12 +56,13 @@ export interface Attempt {
 
 /**
  * Runs an activity's body with heartbeats while it waits and with errors translated at its boundary. Heartbeat details
- * are only for people: what a retry continues from is in the store.
+ * are for people and for the accounts: what a retry continues from is in the store.
  */
 export async function attempt<T>(body: (attempt: Attempt) => Promise<T>): Promise<T> {
   const context = Context.current();
   let phase: Phase = { phase: 'starting' };
   let tokens: number | null = null;
+  let unsettled: Unsettled | null = null;
   const inFlight: { callId: string; load: () => Load | null }[] = [];
   const stops: (() => Promise<void>)[] = [];
   const beat = () => context.heartbeat(details());
@@ -61,6 +76,7 @@ export async function attempt<T>(body: (attempt: Attempt) => Promise<T>): Promis
       ...(newest !== undefined && { callId: newest.callId }),
       ...(tokens !== null && { tokens }),
       ...(service !== null && { service }),
+      ...(unsettled !== null && { unsettled }),
     };
   }
 
@@ -69,6 +85,11 @@ export async function attempt<T>(body: (attempt: Attempt) => Promise<T>): Promis
       number: context.info.attempt,
       activity: `${context.info.workflowExecution?.runId ?? ''}/${context.info.activityId}`,
       signal: context.cancellationSignal,
+      lost: (context.info.heartbeatDetails as HeartbeatDetails | undefined)?.unsettled ?? null,
+      unsettled(answers) {
+        unsettled = answers && { attempt: context.info.attempt, ...answers };
+        beat();
+      },
       report(next) {
         phase = next;
         beat();

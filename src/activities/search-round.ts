@@ -1,5 +1,5 @@
 import { searchCallPrefix } from '../config/call-ids.ts';
-import type { SearchPlan } from '../config/plan.ts';
+import { artifactNames, type SearchPlan } from '../config/plan.ts';
 import type { Problem } from '../core/problem.ts';
 import { askExpand, askRollout, closeRound, gradeRollout, mergeSteps } from '../core/search/index.ts';
 import type { ExpandAsk, Rollout, RolloutAsk, SearchRound, SearchTree } from '../core/search/types.ts';
@@ -78,6 +78,7 @@ function createCalls({ search, task, slug, services, at }: RoundContext, round: 
           promptTokens: result.promptTokens,
           completionTokens: result.completionTokens,
         });
+        at.unsettled({ result: artifactNames.searchRound(search.key, slug, round), usage });
       }
       return answers;
     },

@@ -11,6 +11,7 @@ import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
 import { createLoader, problemAt } from './load.ts';
+import { storeLost } from './lost-calls.ts';
 import { runRound } from './search-round.ts';
 
 /** One problem of a search, by its position in the problem set. */
@@ -94,6 +95,9 @@ export function createSearchActivities(deps: ActivityDeps) {
         const problem = problemAt(await lines<Problem>(search.problems), input.index);
         const slug = problemSlug(problem.id);
         const services = deps.services(search.policy);
+        await storeLost(deps.store, at, searchCallPrefix(search), (number) =>
+          artifactNames.lostCalls(search.key, slug, number),
+        );
         const rounds = await storedRounds(deps, search, slug);
         let tree = foldRounds(problem.id, rounds, search.params);
         for (let ran = 0; ran < input.maxRounds && !isFinished(tree, search.params); ran++) {
@@ -102,6 +106,7 @@ export function createSearchActivities(deps: ActivityDeps) {
           const ref = await deps.store.putJson(artifactNames.searchRound(search.key, slug, tree.rounds), round);
           // Another attempt may have stored this round first; what is stored counts.
           const stored = await deps.store.getJson<SearchRound>(ref);
+          at.unsettled(null);
           rounds.push(stored);
           tree = applyRound(tree, stored, search.params);
         }

@@ -67,7 +67,7 @@ export function renderLedger(ledger: Ledger, { problems }: LedgerOptions): strin
   const row = (name: string, tally: Tally, errors: number | '') => [
     name,
     ...cells(tally.credited),
-    ...cells(tally.wasted),
+    ...cells(tally.wasted).map((cell) => (tally.estimated ? `~${cell}` : cell)),
     ...cells(tally.open),
     String(errors),
   ];
@@ -98,7 +98,7 @@ export function renderLedger(ledger: Ledger, { problems }: LedgerOptions): strin
 }
 
 function notes({ stages, errors }: Ledger): string[] {
-  const blind = stages.filter(({ wasted }) => wasted === null).map(nameOf);
+  const blind = stages.filter(({ estimated }) => estimated).map(nameOf);
   const open = stages.filter((line) => (line.open?.calls ?? 0) > 0).map(nameOf);
   const reasons = stages.flatMap((line) =>
     Object.entries(line.wastedBy).map(([reason, usage]) => `${usage.calls} of ${nameOf(line)} (${reason})`),
@@ -107,7 +107,9 @@ function notes({ stages, errors }: Ledger): string[] {
     ...(reasons.length > 0 ? [`Wasted: ${reasons.join(', ')}.`] : []),
     ...(open.length > 0 ? [`Open: what ${open.join(' and ')} may still store.`] : []),
     ...(blind.length > 0
-      ? [`Unknown: a service of ${blind.join(' and ')} keeps no journal; what it credits is by its own count.`]
+      ? [
+          `Estimated (~): a service of ${blind.join(' and ')} keeps no journal. Wasted is at least what heartbeats told.`,
+        ]
       : []),
     errors.length === 0 ? 'The books are right.' : `The books are wrong in ${errors.length} respects:`,
   ];

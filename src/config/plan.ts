@@ -111,6 +111,9 @@ export const artifactNames = {
   dropped: (sha: string) => `problems/${sha.slice(0, 16)}-dropped.jsonl`,
   searchRound: (key: string, slug: string, round: number) =>
     `search/${key}/${slug}/round-${String(round).padStart(4, '0')}.json`,
+  /** Answers that died with an attempt, one object an attempt: outside the search, which must not depend on kills. */
+  lostCalls: (key: string, slug: string, number: number) =>
+    `lost/search-${key}/${slug}/${String(number).padStart(4, '0')}.json`,
   searchTree: (key: string, slug: string) => `search/${key}/${slug}/tree.json`,
   /** One page of trees. A search key serves any problem set and any page size, so both are part of the name. */
   searchIndex: (search: IndexedSearch, first: number) =>

@@ -1,5 +1,8 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readAccounts } from '../../src/accounts/read-accounts.ts';
+import type { HeartbeatDetails } from '../../src/activities/boundary.ts';
 import type { Activities } from '../../src/activities/index.ts';
 import { artifactNames, type Plan } from '../../src/config/plan.ts';
 import type { RunConfigInput } from '../../src/config/schema.ts';
@@ -125,7 +128,12 @@ describe('the books of a run', () => {
     const expected = await ledgerOf(calm);
     expect(expected.errors).toEqual([]);
     expect(expected.stages.map(({ stage }) => stage)).toEqual(['search', 'linearize', 'rl', 'evaluate']);
-    expect(expected.total).toEqual({ credited: await servedTo(calm), wasted: noUsage, open: noUsage });
+    expect(expected.total).toEqual({
+      credited: await servedTo(calm),
+      wasted: noUsage,
+      open: noUsage,
+      estimated: false,
+    });
 
     const random = createRandom(7);
     const broken = await world(() => random.int(4) === 0);
@@ -139,7 +147,7 @@ describe('the books of a run', () => {
     expect(new Set(ledger.stages.flatMap(({ wastedBy }) => Object.keys(wastedBy)))).toEqual(
       new Set(['another attempt']),
     );
-    expect(addUsage(ledger.total.credited, ledger.total.wasted!)).toEqual(await servedTo(broken));
+    expect(addUsage(ledger.total.credited, ledger.total.wasted)).toEqual(await servedTo(broken));
   });
 
   it('leave open what a stage may still store, and count it as wasted once it was given up', async () => {
@@ -216,10 +224,10 @@ describe('the books of a run', () => {
     expect(ours).toMatchObject({ errors: 0, wastedBy: { 'another attempt': { calls: 1 } } });
     const others = (await ledgerOf({ ...first, plan: other })).stages[0];
     expect(others).toMatchObject({ errors: 0, wasted: noUsage });
-    expect(addUsage(addUsage(ours!.credited, ours!.wasted!), others!.credited)).toEqual(await servedTo(first));
+    expect(addUsage(addUsage(ours!.credited, ours!.wasted), others!.credited)).toEqual(await servedTo(first));
   });
 
-  it('know what is stored without a journal, and not what was wasted', async () => {
+  it('know what is stored without a journal', async () => {
     const calm = await world();
     await runAll(calm);
     await finish(calm);
@@ -230,7 +238,41 @@ describe('the books of a run', () => {
       sampler: { ...calm.services.sampler, ...none },
       textModel: () => ({ ...calm.services.textModel({ kind: 'scripted' }), ...none }),
     };
-    expect((await ledgerOf({ ...calm, services })).total).toEqual({ credited, wasted: null, open: null });
+    expect((await ledgerOf({ ...calm, services })).total).toEqual({
+      credited,
+      wasted: noUsage,
+      open: null,
+      estimated: true,
+    });
+  });
+
+  it('estimate what was wasted by heartbeats where there is no journal', async () => {
+    const { lab, plan, services, insist } = await world();
+    const input = { search: plan.search, index: 0, maxRounds: 1 };
+    const beats: HeartbeatDetails[] = [];
+    const logger = new DefaultLogger('ERROR');
+    const attempt = (number: number, heartbeatDetails?: HeartbeatDetails, dies = false) => {
+      const environment = new MockActivityEnvironment({ attempt: number, heartbeatDetails }, { logger });
+      environment.on('heartbeat', (details) => beats.push(details));
+      const roundless = (store: ArtifactStore): ArtifactStore => ({
+        ...store,
+        putJson: (name, value) => (name.includes('/round-') ? Promise.reject(killed) : store.putJson(name, value)),
+      });
+      const doubles: Doubles = { sampler: () => services.sampler, ...(dies && { store: roundless }) };
+      return lab.call('searchRounds', input, { environment, doubles });
+    };
+    await expect(attempt(1, undefined, true)).rejects.toThrow('killed');
+    const last = beats.at(-1)!;
+    const lost = await servedTo({ lab, plan, services, insist });
+    expect(last.unsettled).toMatchObject({ attempt: 1, usage: lost });
+    const blind = { ...services, sampler: { ...services.sampler, journal: async () => null } };
+    const ledger = async () => (await ledgerOf({ lab, plan, services: blind, insist })).stages[0];
+    // The next two are told the same: heartbeats of the second did not reach the server.
+    for (const number of [2, 3]) await expect(attempt(number, last, true)).rejects.toThrow('killed');
+    await attempt(4, last);
+    // Told of a round that is stored by now.
+    await attempt(5, { phase: 'x', unsettled: { ...last.unsettled!, attempt: 4 } });
+    expect(await ledger()).toMatchObject({ wasted: lost, open: null, estimated: true });
   });
 
   it('do not agree with the journal of another service', async () => {

@@ -41,7 +41,7 @@ export function foldLedger(accounts: readonly Account[]): Ledger {
     });
   }
   const stages = [...lines.values()];
-  const nothing: Tally = { credited: noUsage, wasted: noUsage, open: noUsage };
+  const nothing: Tally = { credited: noUsage, wasted: noUsage, open: noUsage, estimated: false };
   return { schema: 'astroflow.ledger/1', stages, total: stages.reduce<Tally>(addTallies, nothing), errors };
 }
 

@@ -28,11 +28,13 @@ export function settle(account: Account): Settlement {
   const errors = [...twiceCredited(account), ...neverServed(account)];
   const parts = new Map<string, Tally>();
   const wastedBy: Settlement['wastedBy'] = {};
-  const nothing: Tally = { credited: noUsage, ...(served ? { wasted: noUsage, open: noUsage } : unknown) };
+  const isKnown = served !== null;
+  const nothing: Tally = { credited: noUsage, wasted: noUsage, open: isKnown ? noUsage : null, estimated: !isKnown };
   const enter = (part: string, of: Partial<Tally>) =>
     parts.set(part, addTallies(parts.get(part) ?? nothing, { ...nothing, ...of }));
 
-  for (const { part, calls, usage } of units) enter(part, served || calls === null ? {} : { credited: usage });
+  for (const { part, calls, usage } of units) enter(part, isKnown || calls === null ? {} : { credited: usage });
+  for (const { part, usage } of isKnown ? [] : (account.lost ?? [])) enter(part, { wasted: usage });
   const { of, strangers } = byUnit(account);
   const judged = of.flatMap((its) => {
     const verdicts = judge(its, account);
@@ -60,12 +62,14 @@ export function settle(account: Account): Settlement {
   return { total: [...parts.values()].reduce(addTallies, nothing), parts, wastedBy, errors };
 }
 
-const unknown = { wasted: null, open: null };
-
-/** A sum of which one part is not known is not known. */
+/** A sum of which one part is not known is not known, and of which one is estimated is. */
 export function addTallies(a: Tally, b: Tally): Tally {
-  const add = (x: Usage | null, y: Usage | null) => (x === null || y === null ? null : addUsage(x, y));
-  return { credited: addUsage(a.credited, b.credited), wasted: add(a.wasted, b.wasted), open: add(a.open, b.open) };
+  return {
+    credited: addUsage(a.credited, b.credited),
+    wasted: addUsage(a.wasted, b.wasted),
+    open: a.open === null || b.open === null ? null : addUsage(a.open, b.open),
+    estimated: a.estimated || b.estimated,
+  };
 }
 
 function judge({ unit, calls, servings }: UnitServings, { finished }: Account): Verdict[] {

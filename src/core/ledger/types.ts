@@ -43,6 +43,18 @@ export interface Account {
   units: readonly Unit[];
   /** In the order served; null: the service keeps no journal. */
   served: readonly ServedCall[] | null;
+  /** What attempts that died had been answered and not stored, by part: the estimate where there is no journal. */
+  lost?: readonly { part: string; usage: Usage }[];
+}
+
+/** What an attempt had been answered and not stored when its last heartbeat was recorded; the next attempt stores it. */
+export interface LostCalls {
+  schema: 'astroflow.lost-calls/1';
+  /** What its calls' ids start with. */
+  prefix: string;
+  activity: string;
+  attempt: number;
+  usage: Usage;
 }
 
 /** Why a serving is in no stored object. The last one is an error. */
@@ -66,12 +78,16 @@ export interface LedgerError {
   message: string;
 }
 
-/** Served = credited + wasted + open, call by call and token by token, where there is a journal. */
+/**
+ * Served = credited + wasted + open, call by call and token by token, where there is a journal. Without one the credit
+ * is by the stored objects' own count, and `estimated`.
+ */
 export interface Tally {
-  /** Used by a stored object. By the journal's count; without a journal by the object's own. */
+  /** Used by a stored object. */
   credited: Usage;
-  /** Served and used by nobody. Null without a journal: nobody knows. */
-  wasted: Usage | null;
-  /** Served, and not known yet: the stage is not finished and may still store it. */
+  /** Served and used by nobody. Estimated: what is known of, so at least this. */
+  wasted: Usage;
+  /** Served, and not settled yet: the stage is not finished and may still store it. Null where nobody knows. */
   open: Usage | null;
+  estimated: boolean;
 }

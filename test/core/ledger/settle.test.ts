@@ -87,8 +87,7 @@ const sum = (served: readonly ServedCall[]): Usage =>
     noUsage,
   );
 
-const all = ({ credited, wasted, open }: Tally): Usage =>
-  addUsage(credited, addUsage(wasted ?? noUsage, open ?? noUsage));
+const all = ({ credited, wasted, open }: Tally): Usage => addUsage(credited, addUsage(wasted, open ?? noUsage));
 
 describe('an account after any kills and retries', () => {
   it('balances: served = credited + wasted + open, in total and by part, without an error', () => {
@@ -112,7 +111,11 @@ describe('an account after any kills and retries', () => {
         const stored = account.units.filter(({ calls }) => calls !== null);
         const calls = stored.reduce((total, { usage }) => total + usage.calls, 0);
         expect(settle(account).total.credited.calls).toBe(calls);
-        expect(settle({ ...account, served: null }).total).toMatchObject({ credited: { calls }, wasted: null });
+        expect(settle({ ...account, served: null }).total).toMatchObject({
+          credited: { calls },
+          open: null,
+          estimated: true,
+        });
       }),
     );
   });
@@ -212,7 +215,7 @@ describe('an object that another run paid for', () => {
 });
 
 describe('a ledger', () => {
-  it('adds the accounts of a stage up, and does not know what one of them does not', () => {
+  it('adds the accounts of a stage up, and is an estimate where one of them has no journal', () => {
     const usage = { calls: 2, promptTokens: 3, completionTokens: 4 };
     const unit = (role: string): Unit => ({ result: role, prefix: role, part: 'tree', calls: [role], usage });
     const account = (role: string, served: Account['served']): Account => ({
@@ -220,6 +223,8 @@ describe('a ledger', () => {
       finished: true,
       units: [unit(role)],
       served,
+      // With a journal it is not needed.
+      lost: [{ part: 'tree', usage }],
     });
     const judged: ServedCall = {
       id: 'judge',
@@ -232,8 +237,9 @@ describe('a ledger', () => {
     const ledger = foldLedger([account('judge', [judged]), account('narrate', null)]);
     const credited = { calls: 3, promptTokens: 8, completionTokens: 10 };
     expect(ledger.stages).toHaveLength(1);
-    expect(ledger.stages[0]).toMatchObject({ credited, wasted: null, open: null, errors: 0 });
-    expect(ledger.stages[0]?.parts).toEqual([{ part: 'tree', credited, wasted: null, open: null }]);
-    expect(ledger.total).toEqual({ credited, wasted: null, open: null });
+    const tally = { credited, wasted: usage, open: null, estimated: true };
+    expect(ledger.stages[0]).toMatchObject({ ...tally, errors: 0 });
+    expect(ledger.stages[0]?.parts).toEqual([{ part: 'tree', ...tally }]);
+    expect(ledger.total).toEqual(tally);
   });
 });
