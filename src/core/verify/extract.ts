@@ -14,6 +14,14 @@ interface Box {
   line: number;
 }
 
+const NEW_LINE = 10;
+const DOLLAR = 36;
+const OPEN = 123;
+const CLOSE = 125;
+const BACKSLASH = 92;
+/** Of the commands above. */
+const LETTER_B = 98;
+const LETTER_F = 102;
 const COMMANDS = ['boxed', 'fbox'];
 /** `\boxed 42` without braces ends within this many characters. */
 const MAX_BARE = 200;
@@ -44,23 +52,27 @@ export function extractAnswer(text: string, options: { joinBoxes?: boolean } = {
 
 function completeBoxes(text: string): Box[] {
   const boxes: Box[] = [];
-  /** Open braces: where their box starts, or null for a brace of something else. */
-  const open: ({ start: number; from: number; line: number } | null)[] = [];
+  /** Open braces: their box, not yet complete, or null for a brace of something else. */
+  const open: (Box | null)[] = [];
   let line = 0;
   for (let i = 0; i < text.length; i++) {
-    const character = text[i];
-    if (character === '\n' || character === '$') line = i;
-    else if (character === '{') open.push(null);
-    else if (character === '}') {
+    const code = text.charCodeAt(i);
+    if (code === NEW_LINE || code === DOLLAR) line = i;
+    else if (code === OPEN) open.push(null);
+    else if (code === CLOSE) {
       const opener = open.pop();
-      if (opener !== undefined && opener !== null) complete({ ...opener, to: i, end: i + 1 });
-    } else if (character === '\\') {
+      if (opener !== undefined && opener !== null) {
+        opener.to = i;
+        opener.end = i + 1;
+        complete(opener);
+      }
+    } else if (code === BACKSLASH) {
       const command = boxCommand(text, i);
       if (command === null) {
         if (text[i + 1] === '(' || text[i + 1] === '[') line = i;
         i += 1;
-      } else if (text[command] === '{') {
-        open.push({ start: i, from: command + 1, line });
+      } else if (text.charCodeAt(command) === OPEN) {
+        open.push({ start: i, from: command + 1, to: 0, end: 0, line });
         i = command;
       } else {
         const bare = bareAnswer(text, command);
@@ -79,7 +91,7 @@ function completeBoxes(text: string): Box[] {
 
   function complete(box: Box): void {
     // Boxes inside this one are not answers of their own.
-    while ((boxes.at(-1)?.start ?? -1) > box.start) boxes.pop();
+    while (boxes.length > 0 && (boxes[boxes.length - 1] as Box).start > box.start) boxes.length -= 1;
     if (!isBlank(text, box.from, box.to)) boxes.push(box);
   }
 }
@@ -87,7 +99,9 @@ function completeBoxes(text: string): Box[] {
 /** Nothing but spaces, `~` and `$`. Ends at the first other character: nested boxes must not be read again and again. */
 function isBlank(text: string, from: number, to: number): boolean {
   for (let i = from; i < to; i++) {
-    if (text[i] === '\\' && ',;:! '.includes(text[i + 1] ?? '?')) i += 1;
+    const code = text.charCodeAt(i);
+    if (code > DOLLAR && code < BACKSLASH) return false;
+    if (code === BACKSLASH && ',;:! '.includes(text[i + 1] ?? '?')) i += 1;
     else if (!' ~$\n\t\r\u00a0'.includes(text[i] as string)) return false;
   }
   return true;
@@ -106,10 +120,13 @@ function lastBelow(positions: readonly number[], bound: number): number | null {
 
 /** Where the argument of a box command at `at` begins; null when there is none. `\\boxed`, escaped twice, counts. */
 function boxCommand(text: string, at: number): number | null {
-  const from = text[at + 1] === '\\' ? at + 2 : at + 1;
+  const from = text.charCodeAt(at + 1) === BACKSLASH ? at + 2 : at + 1;
+  const first = text.charCodeAt(from);
+  if (first !== LETTER_B && first !== LETTER_F) return null;
   for (const command of COMMANDS) {
     if (!text.startsWith(command, from)) continue;
     let end = from + command.length;
+    if (text.charCodeAt(end) === OPEN) return end;
     if (/[A-Za-z]/.test(text[end] ?? '')) return null;
     while (' \n\t\r'.includes(text[end] ?? '?')) end += 1;
     return end;

@@ -27,7 +27,8 @@ export function fromPlainNotation(text: string): string {
 function withConstants(text: string): string {
   const arithmetic = /^[\d\s+*/().IE-]*$/.test(text) && /[+*/-]/.test(text);
   const starred = /(?:\*\s?[IE]|(?<![A-Za-z\d.])[IE]\s?\*)(?![A-Za-z\d])/.test(text);
-  if (!arithmetic && !starred) return text;
+  // In V = I*R it is a current.
+  if ((!arithmetic && !starred) || /[A-DF-HJ-Z]/.test(text)) return text;
   return text.replace(/(?<![A-Za-z\d._])[IE](?![A-Za-z\d_(])/g, (letter) => letter.toLowerCase());
 }
 

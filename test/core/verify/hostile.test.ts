@@ -39,6 +39,7 @@ const hostile: readonly string[] = [
     `${many('(', 150)}1${many(')', 150)}`,
     many('{', 5_000),
     `${many('\\frac{1}{', 150)}2${many('}', 150)}`,
+    `${many('1\\frac{', 60)}1${many('}{2}', 60)}`,
   ],
   ...[
     `${many('\\sqrt{', 150)}2${many('}', 150)}`,
