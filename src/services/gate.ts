@@ -93,7 +93,7 @@ function createGate(address: string, ceiling: number | undefined, warn: (message
       };
       const patience = later(patienceMs, () => {
         const message =
-          `${queue.length} requests wait for ${address}, which is sent ${aimd.limit} at once; this one gave up after ` +
+          `${address} is sent at most ${aimd.limit} requests at once, and ${queue.length} wait; this one gave up after ` +
           `${patienceMs} ms (timeoutMs): lower the concurrency, or raise timeoutMs if that is normal`;
         leave();
         reject(new ServiceError('retryable', message, { service: address }));
@@ -119,14 +119,14 @@ function createGate(address: string, ceiling: number | undefined, warn: (message
     aimd = overloaded(aimd, epoch, inFlight);
     if (retryAfterMs !== undefined && retryAfterMs > 0) pause(retryAfterMs);
     if (aimd.limit === before.limit) return;
-    warn(`${address} is overloaded: it is sent ${aimd.limit} requests at once instead of ${before.limit}`);
+    warn(`${address} is overloaded: requests at once reduced from ${before.limit} to ${aimd.limit}`);
   }
 
   function increase(epoch: number): void {
     const before = aimd;
     aimd = answered(aimd, epoch);
     if (aimd.limit > before.limit && aimd.limit === aimd.ceiling) {
-      warn(`${address} is well again: it is sent up to ${aimd.limit} requests at once`);
+      warn(`${address} is well again: up to ${aimd.limit} requests at once`);
     }
   }
 

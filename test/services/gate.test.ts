@@ -92,7 +92,7 @@ describe('a gate', () => {
     await turns();
     for (const one of all) await one.fail(busy());
     expect(gate.load().limit).toBe(4);
-    expect(said).toEqual(['http://service is overloaded: it is sent 4 requests at once instead of 8']);
+    expect(said).toEqual(['http://service is overloaded: requests at once reduced from 8 to 4']);
   });
 
   it.each([
@@ -159,7 +159,7 @@ describe('a gate', () => {
     await turns();
     await second.answer();
     expect(gate.load().limit).toBe(2);
-    expect(said.at(-1)).toBe('http://service is well again: it is sent up to 2 requests at once');
+    expect(said.at(-1)).toBe('http://service is well again: up to 2 requests at once');
   });
 
   it('lets a caller leave who was cancelled while it waited', async () => {
@@ -181,7 +181,9 @@ describe('a gate', () => {
     const second = request(gate);
     timers.ring(patience);
     await expect(second.done).rejects.toMatchObject({ kind: 'retryable', timedOut: false });
-    await expect(second.done).rejects.toThrow(/1 requests wait for http:\/\/service.*gave up after 60000 ms/);
+    await expect(second.done).rejects.toThrow(
+      /at most 1 requests at once, and 1 wait; this one gave up after 60000 ms/,
+    );
     expect(gate.load().waiting).toBe(0);
     await first.answer();
   });

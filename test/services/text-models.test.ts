@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type PolicyConfig, runConfigSchema } from '../../src/config/schema.ts';
-import { createServices } from '../../src/services/index.ts';
+import { createServices, openServices } from '../../src/services/index.ts';
 import { tokenizerRenderer } from '../../src/services/renderer/tokenizer.ts';
 import { openaiChatModel } from '../../src/services/text-model/openai-chat.ts';
 import type { TextRequest } from '../../src/services/text-model/text-model.ts';
@@ -123,5 +123,27 @@ describe("a policy's services", () => {
     }
     expect(server.requests.map(({ path }) => path)).toEqual(['/v1/completions', '/v1/chat/completions']);
     expect(textModel({ kind: 'scripted' }).name).toBe('scripted');
+  });
+
+  it('send to one address through one gate, whatever the policy or the role', async () => {
+    await setup();
+    const sampler = { kind: 'openai', baseUrl: server.baseUrl, maxConcurrency: 4 };
+    const said: string[] = [];
+    const services = openServices({}, (message) => said.push(message));
+    const [one, other] = ['a', 'b'].map((revision) =>
+      services(
+        runConfigSchema.parse({
+          policy: { base: 'model', revision, tokenizer: folder, template: 'chat', sampler, trainer: null },
+        }).policy,
+      ),
+    );
+    const chat = { kind: 'openai-chat', model: 'model', baseUrl: `${server.baseUrl}/v1`, timeoutMs: 5000 } as const;
+    const models = [one?.textModel({ kind: 'policy' }), other?.textModel({ kind: 'policy' }), one?.textModel(chat)];
+    for (const model of models) await model?.ask(request, signal);
+    server.fail({ status: 503 });
+    await expect(models[0]?.ask(request, signal)).rejects.toMatchObject({ status: 503 });
+    const load = { limit: 1, inFlight: 0, waiting: 0, paused: false };
+    expect(models.map((model) => model?.load?.())).toEqual([load, load, load]);
+    expect(said).toEqual([`${server.baseUrl} is overloaded: requests at once reduced from 4 to 1`]);
   });
 });
