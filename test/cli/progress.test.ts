@@ -55,6 +55,33 @@ describe('the progress of a run', () => {
     expect(draw({ ...search, state: 'done', endedAtMs: 75_000 }, { ...plain, nowMs: 999_000 })).toContain('1:15');
   });
 
+  it('says what is asked, why, since when, and what to type', () => {
+    const attention = {
+      what: 'steps 2 to 4',
+      why: 'ServiceRefused: too long',
+      sinceMs: Date.UTC(2026, 0, 5, 10, 12, 44),
+      offers: { retry: 'tries again', abort: 'ends the run' },
+      refuses: { skip: 'what follows needs it' },
+    };
+    const asking: StageProgress = { ...search, name: 'sft', arm: 'search', state: 'attention', attention };
+    const draw = (workflowId: string) => renderProgress({ run: 'demo', workflowId, stages: [asking] }, plain);
+    expect(draw('astro/demo').slice(1)).toEqual([
+      '! sft search needs attention since 2026-01-05T10:12:44Z: steps 2 to 4',
+      '  ServiceRefused: too long',
+      '  npx astroflow resolve demo retry  tries again',
+      '  npx astroflow resolve demo abort  ends the run',
+      '  not possible: skip, what follows needs it',
+    ]);
+    expect(draw('astro/demo/fineTune').at(-2)).toBe('  npx astroflow resolve astro/demo/fineTune abort  ends the run');
+  });
+
+  it('says that a run is paused', () => {
+    const stage: StageProgress = { ...search, state: 'paused' };
+    const [line, notice] = renderProgress({ run: 'demo', paused: true, stages: [stage] }, plain);
+    expect(line).toMatch(/ {2}paused$/);
+    expect(notice).toBe('! paused; `npx astroflow resume demo` goes on');
+  });
+
   it('puts what waits for a person under the stages', () => {
     const lines = renderProgress({ run: 'demo', stages: [search], attention: 'the engine is gone' }, plain);
     expect(lines.at(-1)).toBe('! the engine is gone');
