@@ -19,11 +19,11 @@ import { attempt } from './boundary.ts';
 import { callSampler } from './calls.ts';
 import type { ActivityDeps } from './deps.ts';
 import { failure } from './failures.ts';
+import { liveModelAt, saveCheckpoint } from './live-model.ts';
 import { createLoader, requireArtifact } from './load.ts';
 import type { StoredStageResult } from './results.ts';
 import { checkPass, recordedPasses } from './resume-gate.ts';
 import type { IndexedTree } from './search.ts';
-import { liveModelAt, saveCheckpoint } from './train.ts';
 
 export interface UpdateResult {
   checkpoint: Checkpoint;
@@ -180,7 +180,8 @@ export function createReinforceActivities(deps: ActivityDeps) {
         const rollouts = await store.getLines<RolloutRecord>(input.rollouts);
         requireLogprobs(rollouts, store.locate(input.rollouts.uri));
         const batches = buildPolicyBatches(rollouts, params);
-        let live = await liveModelAt(trainer, checkpoint, input.live, at, { optimizer: iteration > 0 });
+        const gate = { store, limits: plan.resume };
+        let live = await liveModelAt(trainer, checkpoint, input.live, at, gate, { optimizer: iteration > 0 });
         const loss = lossOf(params);
         const losses: number[] = [];
         const stats = [];
@@ -197,19 +198,21 @@ export function createReinforceActivities(deps: ActivityDeps) {
           if (pass < recordedPasses(checkpoint)) {
             const { data } = batch;
             const passName = artifactNames.rlPass(plan.key, iteration, pass);
-            await checkPass(store, passName, { checkpoint, data, result: done.result, limits: plan.resume });
+            await checkPass(gate, passName, { checkpoint, data, logprobs: done.result.logprobs });
           }
           losses.push(done.result.loss);
           stats.push(importanceRatioStats(batch, done.result.logprobs));
           at.report({ phase: 'update', done: losses.length, total: batches.length });
         }
         const last = iteration === params.iterations - 1;
-        const saved = await saveCheckpoint(trainer, live, {
+        const saved = await saveCheckpoint(trainer, live, store, {
           id: `${plan.key}/iter-${iteration}`,
           step: checkpoint.step + batches.length,
           base: checkpoint.base,
           name: `iter-${iteration}`,
           keep: last || iteration % milestoneEvery === milestoneEvery - 1,
+          resultName: name,
+          lastBatch: batches.at(-1)?.data ?? [],
           at,
         });
         const summary = summarizeIteration(iteration, rollouts, task.phrases, {

@@ -2,15 +2,16 @@ import { artifactNames, type SftPlan } from '../config/plan.ts';
 import type { PolicyConfig } from '../config/schema.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import type { SftRow } from '../core/records.ts';
+import type { ResumeLimits } from '../core/resume-gate.ts';
 import { epochBatch } from '../core/rl/epochs.ts';
 import { linearSchedule } from '../core/rl/schedule.ts';
 import { sftData } from '../core/rl/sft-data.ts';
 import { deriveSeed } from '../core/seed.ts';
 import { ServiceError } from '../services/errors.ts';
-import type { LiveModel, Trainer } from '../services/trainer/trainer.ts';
-import { type Attempt, attempt } from './boundary.ts';
+import type { Datum, LiveModel } from '../services/trainer/trainer.ts';
+import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
-import { failure } from './failures.ts';
+import { liveModelAt, saveCheckpoint } from './live-model.ts';
 import { createLoader, requireArtifact } from './load.ts';
 import { checkPass, recordedPasses } from './resume-gate.ts';
 
@@ -32,9 +33,6 @@ export interface TrainStepsResult {
   tokens: number;
 }
 
-/** A checkpoint that nobody may need again is kept this long; results keep theirs without limit. */
-const intermediateTtlSeconds = 14 * 24 * 3600;
-
 export function createTrainActivities(deps: ActivityDeps) {
   const { store } = deps;
   const lines = createLoader(store);
@@ -53,32 +51,36 @@ export function createTrainActivities(deps: ActivityDeps) {
         );
         const { trainer } = deps.services(plan.policy);
         const seed = deriveSeed(plan.seed, plan.key);
-        let live = await liveModelAt(trainer, checkpoint, input.live, at);
+        const gate = { store, limits: plan.resume };
+        let live = await liveModelAt(trainer, checkpoint, input.live, at, gate);
         let lossSum = 0;
         let tokens = 0;
+        let data: Datum[] = [];
         for (let step = checkpoint.step; step < toStep; step++) {
           const batch = epochBatch(rows, seed, step, plan.params.batchSize);
           const learningRate = linearSchedule(step, plan.params);
-          const data = sftData(batch, plan.params);
+          data = sftData(batch, plan.params);
           const adam = { ...plan.params.adam, learningRate };
           const done = await trainer.step(live, data, { name: 'cross_entropy' }, adam, at.signal);
           live = done.live;
           const pass = step - checkpoint.step;
           if (pass < recordedPasses(checkpoint)) {
             const passName = artifactNames.sftPass(plan.key, checkpoint.step, pass);
-            await checkPass(store, passName, { checkpoint, data, result: done.result, limits: plan.resume });
+            await checkPass(gate, passName, { checkpoint, data, logprobs: done.result.logprobs });
           }
           lossSum += done.result.loss;
           tokens += batch.reduce((sum, row) => sum + row.promptTokens.length + row.completionTokens.length, 0);
           at.report({ phase: 'train', done: step + 1, total: toStep });
         }
         const last = toStep === plan.params.steps;
-        const saved = await saveCheckpoint(trainer, live, {
+        const saved = await saveCheckpoint(trainer, live, store, {
           id: `${plan.key}/step-${toStep}`,
           step: toStep,
           base: checkpoint.base,
           name: `step-${toStep}`,
           keep: last,
+          resultName: name,
+          lastBatch: data,
           at,
         });
         const result = { ...saved, loss: lossSum / (toStep - checkpoint.step), tokens };
@@ -98,6 +100,7 @@ export function createTrainActivities(deps: ActivityDeps) {
       live: LiveModel | null;
       name: string;
       release: boolean;
+      resume?: ResumeLimits | undefined;
     }): Promise<{ checkpoint: Checkpoint; live: LiveModel | null }> =>
       attempt(async (at) => {
         const { policy, checkpoint, name } = input;
@@ -112,7 +115,7 @@ export function createTrainActivities(deps: ActivityDeps) {
               throw error;
           }
         }
-        const live = await liveModelAt(trainer, checkpoint, input.live, at);
+        const live = await liveModelAt(trainer, checkpoint, input.live, at, { store, limits: input.resume });
         const saved = await trainer.saveForSampler(live, `${name}-a${at.number}`, at.signal);
         await sampler.confirm(saved.samplerModel, at.signal);
         const published = { ...checkpoint, samplerModel: saved.samplerModel };
@@ -120,62 +123,5 @@ export function createTrainActivities(deps: ActivityDeps) {
         await trainer.release(saved.live, at.signal);
         return { checkpoint: published, live: null };
       }),
-  };
-}
-
-/**
- * A live model that stands exactly at the checkpoint. Only a first attempt may continue the one it was handed: any
- * retry makes a new model, so a zombie attempt may still step the old one, and nobody will use it. Starting from the
- * base or from another stage's checkpoint means a fresh optimiser.
- */
-export async function liveModelAt(
-  trainer: Trainer,
-  checkpoint: Checkpoint,
-  live: LiveModel | null,
-  at: Attempt,
-  options: { optimizer: boolean } = { optimizer: checkpoint.step > 0 },
-): Promise<LiveModel> {
-  // What an operator cancels nobody will train further, so it need not be held.
-  const held = (model: LiveModel): LiveModel => {
-    at.onCancel(() => trainer.release(model, at.signal));
-    return model;
-  };
-  if (live !== null && at.number === 1 && live.checkpointId === checkpoint.id) return held(live);
-  // A zombie that still steps it is refused from now on, and its memory is free.
-  if (live !== null && at.number > 1) await trainer.release(live, at.signal);
-  at.report({ phase: `restore ${checkpoint.id}` });
-  try {
-    return held(await trainer.restore(checkpoint, options, at.signal));
-  } catch (error) {
-    throw error instanceof ServiceError && error.kind === 'expired' ? checkpointLost(checkpoint, error) : error;
-  }
-}
-
-/** Trying again cannot help, and what to give up is for a person to say. */
-function checkpointLost(checkpoint: Checkpoint, cause: ServiceError): Error {
-  return failure(
-    'CheckpointLost',
-    `checkpoint ${checkpoint.id} is gone (${cause.message}); those between two milestones are kept for ` +
-      `${intermediateTtlSeconds / 86_400} days. See "An expired checkpoint" in docs/operating.md for how to go on from ` +
-      'an earlier one, or set a new "salt" to start over',
-  );
-}
-
-/** Saves training state; the attempt is part of the name, so that a retry never meets its predecessor's files. */
-export async function saveCheckpoint(
-  trainer: Trainer,
-  live: LiveModel,
-  options: { id: string; step: number; base: string; name: string; keep: boolean; at: Attempt },
-): Promise<{ checkpoint: Checkpoint; live: LiveModel }> {
-  const { id, step, base, name, keep, at } = options;
-  const saved = await trainer.save(
-    live,
-    `${name}-a${at.number}`,
-    keep ? {} : { ttlSeconds: intermediateTtlSeconds },
-    at.signal,
-  );
-  return {
-    checkpoint: { id, step, base, trainerState: saved.trainerState },
-    live: { ...saved.live, checkpointId: id },
   };
 }

@@ -149,6 +149,7 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
       ...context(key('evaluate', [inputs.benchmarks.map((b) => [b.name, b.problems.sha256]), protocol])),
       params,
       benchmarks: inputs.benchmarks,
+      resume: config.resume,
       checkpoints,
     };
   }

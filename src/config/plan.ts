@@ -96,6 +96,7 @@ export interface RlPlan extends StageContext {
 export interface EvaluatePlan extends StageContext {
   params: Omit<RunConfig['evaluate'], 'benchmarks'>;
   benchmarks: { name: string; problems: ArtifactRef }[];
+  resume?: RunConfig['resume'];
   /** Checkpoints to score, in this order, and the stage key whose result names them (null: the base). */
   checkpoints: { name: string; stage: 'sft' | 'rl' | null; stageKey: string | null }[];
 }

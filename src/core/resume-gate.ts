@@ -63,6 +63,34 @@ export function describePass(
   };
 }
 
+/** What a model at a checkpoint makes of a few sequences; stored when the checkpoint is made. */
+export interface Probe {
+  schema: 'astroflow.probe/1';
+  tokens: number[][];
+  pass: ForwardPass;
+}
+
+/** Enough to know a checkpoint by, and little beside the batch it is cut from. */
+const PROBE_TOKENS = 512;
+
+/** The first sequences of a batch, the last of them cut off; every one has a target. */
+export function probeTokens(data: readonly PassDatum[]): number[][] {
+  const probe: number[][] = [];
+  let left = PROBE_TOKENS;
+  for (const { tokens } of data) {
+    const part = tokens.slice(0, left);
+    if (part.length < 2) continue;
+    probe.push(part);
+    left -= part.length;
+  }
+  return probe;
+}
+
+/** A probe's sequences as data, every token but the first a target. */
+export function probeData(tokens: readonly number[][]): { tokens: number[]; weights: number[] }[] {
+  return tokens.map((sequence) => ({ tokens: sequence, weights: sequence.map((_, at) => (at === 0 ? 0 : 1)) }));
+}
+
 /** |Δ log p| per token of two passes over one batch; 0 where there is nothing to compare. */
 export function passGap(recorded: ForwardPass, seen: ForwardPass): { mean: number; max: number } {
   const gaps = recorded.logprobs.map((before, i) => {

@@ -169,6 +169,8 @@ describe('one update', () => {
       const { ref } = await rollout({}, two);
       const records = await lab.store.getLines<RolloutRecord>(ref);
       const same = await calm.store.putLines(ref.uri, records);
+      const probe = checkpoint.probe!;
+      await calm.store.putJson(probe.uri, await lab.store.getJson(probe));
       const input = { plan: two, iteration: 0, rollouts: same, checkpoint, live: null };
       expect((await calm.call('updatePolicy', input)).checkpoint).toEqual(retried.checkpoint);
     } finally {

@@ -28,7 +28,8 @@ let badRestore: BadRestore;
 beforeEach(async () => {
   store = memoryStore();
   badRestore = null;
-  trainer = liveTrainer({ badRestore: () => badRestore });
+  // Its own forward pass is seen at work below; without it, the passes of training are all there is.
+  trainer = liveTrainer({ badRestore: () => badRestore, onlyTrains: true });
   await store.putLines(artifactNames.rows(plan.linearize.key, 'search'), rowsFrom(0));
 });
 
@@ -161,6 +162,37 @@ describe('a chunk after a checkpoint', () => {
   });
 });
 
+describe('a checkpoint of a trainer with a forward pass of its own', () => {
+  let start: TrainStepsResult;
+  beforeEach(async () => {
+    trainer = liveTrainer({ badRestore: () => badRestore });
+    start = await chunk({ checkpoint: base, live: null }, 2);
+  });
+
+  it('comes with a probe, so that a restore is checked though nobody has trained on', async () => {
+    badRestore = 'base weights';
+    await expect(chunk(start, 4, 2)).rejects.toMatchObject({
+      type: 'ResumeMismatch',
+      message: expect.stringMatching(/step-2 .*differ from the recorded ones by .*probe-/),
+    });
+    expect(store.names().filter((name) => name.includes('/pass-00002'))).toEqual([]);
+    badRestore = null;
+    expect((await chunk(start, 4, 3)).checkpoint.step).toBe(4);
+  });
+
+  it('is checked before it is published, by the bounds of the run', async () => {
+    const publish = (resume?: SftPlan['resume']) =>
+      lab.call(
+        'publish',
+        { policy: sft.policy, checkpoint: start.checkpoint, live: null, name: 'sft', release: true, resume },
+        { doubles: { trainer: () => trainer, store: () => store } },
+      );
+    badRestore = 'base weights';
+    await expect(publish()).rejects.toMatchObject({ type: 'ResumeMismatch' });
+    expect((await publish({ maxLogprobGap: 100, maxTokenGap: 100 })).checkpoint.samplerModel).toBeDefined();
+  });
+});
+
 describe('the first chunk of a stage', () => {
   it('is recorded by its first pass only: optimiser and adapter are new, whoever makes them', async () => {
     await chunk({ checkpoint: base, live: null }, 2);
@@ -193,11 +225,14 @@ describe('an update of RL', () => {
       })),
     );
 
-  it.each<[number, BadRestore]>([
-    [1, 'base weights'],
-    [2, 'base weights'],
-    [2, 'fresh optimiser'],
-  ])('of %i steps stops after a restore with %s', async (stepsPerIteration, bad) => {
+  it.each<[number, BadRestore, string]>([
+    [1, 'base weights', 'a trainer that only trains'],
+    [2, 'base weights', 'a trainer that only trains'],
+    [2, 'fresh optimiser', 'a trainer that only trains'],
+    [1, 'base weights', 'a trainer with forward passes'],
+    [2, 'fresh optimiser', 'a trainer with forward passes'],
+  ])('of %i steps stops after a restore with %s by %s', async (stepsPerIteration, bad, kind) => {
+    trainer = liveTrainer({ badRestore: () => badRestore, onlyTrains: kind.includes('only') });
     const rl: RlPlan = { ...plan.rl.search, params: { ...plan.rl.search.params, stepsPerIteration } };
     const first = await update(rl, 0, { checkpoint: base, live: null });
     await expect(update(rl, 1, first, 1, killedAtSave)).rejects.toThrow('killed');
@@ -205,5 +240,19 @@ describe('an update of RL', () => {
     await expect(update(rl, 1, first, 2)).rejects.toMatchObject({ type: 'ResumeMismatch', nonRetryable: true });
     badRestore = null;
     expect((await update(rl, 1, first, 3)).checkpoint.step).toBe(2 * stepsPerIteration);
+  });
+
+  it('begins at the checkpoint of another stage with a fresh optimiser, by the probe that came with it', async () => {
+    trainer = liveTrainer({ badRestore: () => badRestore });
+    const tuned = await chunk({ checkpoint: base, live: null }, 2);
+    // As `prepareRl` hands it on: a step count of its own.
+    const from = { checkpoint: { ...tuned.checkpoint, step: 0 }, live: null };
+    badRestore = 'base weights';
+    await expect(update(plan.rl.search, 0, from)).rejects.toMatchObject({
+      type: 'ResumeMismatch',
+      message: expect.stringContaining('probe-'),
+    });
+    badRestore = null;
+    expect((await update(plan.rl.search, 0, from, 2)).checkpoint.step).toBe(1);
   });
 });

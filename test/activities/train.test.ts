@@ -56,6 +56,7 @@ function breaking(log: string[], operation?: keyof Trainer, call = 1) {
   return (real: Trainer): Trainer => ({
     restore: wrap('restore', real.restore),
     step: wrap('step', real.step),
+    forward: wrap('forward', real.forward),
     save: wrap('save', real.save),
     saveForSampler: wrap('saveForSampler', real.saveForSampler),
     release: wrap('release', real.release),
@@ -75,7 +76,7 @@ describe('a chunk of optimiser steps', () => {
     const log: string[] = [];
     const continued = { checkpoint: first.checkpoint, live: first.live };
     await train(continued, { doubles: { trainer: breaking(log) } });
-    expect(log).toEqual(['step', 'step', 'save']);
+    expect(log).toEqual(['step', 'step', 'save', 'forward']);
   });
 
   it('restores where the live model does not stand at the checkpoint', async () => {
@@ -181,13 +182,18 @@ describe('a chunk of optimiser steps', () => {
 });
 
 describe('publishing a checkpoint', () => {
+  beforeEach(async () => {
+    // The same, and what it is known by is in this store.
+    undisturbed = (await train({})).checkpoint;
+  });
+
   const publish = (checkpoint: Checkpoint, options: CallOptions = {}, release = true) =>
     lab.call('publish', { policy: plan.search.policy, checkpoint, live: null, name: 'sft', release }, options);
 
   it('saves it for the sampler, has that confirmed, and forgets the live model', async () => {
     const log: string[] = [];
     const published = await publish(undisturbed, { doubles: { trainer: breaking(log) } });
-    expect(log).toEqual(['restore', 'saveForSampler', 'release']);
+    expect(log).toEqual(['restore', 'forward', 'saveForSampler', 'release']);
     expect(published).toEqual({ checkpoint: { ...undisturbed, samplerModel: expect.any(String) }, live: null });
   });
 

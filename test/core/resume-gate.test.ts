@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { describePass, passGap, resumeMismatch } from '../../src/core/resume-gate.ts';
+import { describePass, passGap, probeData, probeTokens, resumeMismatch } from '../../src/core/resume-gate.ts';
 
 const at = { id: 'k/step-2', trainerState: 'tinker://run-1/weights/step-2-a1' };
 const limits = { maxLogprobGap: 0.01, maxTokenGap: 1 };
@@ -36,6 +36,22 @@ describe('the record of a forward pass', () => {
   it('knows another batch by its tokens', () => {
     const other = describePass(at, [{ ...row, tokens: [5, 6, 7, 9] }], [[0, -9, -1, -2]]);
     expect(other.batch).not.toBe(seen(-1, -2).batch);
+  });
+});
+
+describe('a probe', () => {
+  it('is the first sequences of a batch, at most 512 tokens, each with a target', () => {
+    const sequence = (length: number) => ({ tokens: Array.from({ length }, (_, i) => i) });
+    const lengths = (...batch: number[]) => probeTokens(batch.map(sequence)).map((tokens) => tokens.length);
+    expect(lengths(3, 4)).toEqual([3, 4]);
+    expect(lengths(300, 1, 300, 300)).toEqual([300, 212]);
+    expect(lengths(9000)).toEqual([512]);
+    expect(lengths(511, 5)).toEqual([511]);
+    expect(lengths()).toEqual([]);
+  });
+
+  it('asks for every token but the first', () => {
+    expect(probeData([[7, 8, 9]])).toEqual([{ tokens: [7, 8, 9], weights: [0, 1, 1] }]);
   });
 });
 

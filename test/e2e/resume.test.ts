@@ -58,14 +58,17 @@ const train = (
 ): Promise<TrainStepsResult> =>
   lab.call('trainSteps', { plan: of, ...input }, { attempt, doubles: { trainer: () => double } });
 
-it('an engine killed in the middle of a chunk restores exactly; damaged weights are noticed', async () => {
+it('an engine killed between two chunks restores exactly; damaged weights are noticed', async () => {
   const { checkpoint, live } = await train({ checkpoint: base, live: null, toStep: 6 });
-
-  const dying: Trainer = { ...trainer, save: () => Promise.reject(new Error('the worker was killed')) };
-  await expect(train({ checkpoint, live, toStep: 10 }, 1, plan, dying)).rejects.toThrow('killed');
   await engine.child.kill();
   await start();
-  const resumed = await train({ checkpoint, live, toStep: 10 }, 2);
+
+  const next = { checkpoint, live, toStep: 10 };
+  await expect(train(next)).rejects.toMatchObject({ type: 'ServiceLostState' });
+  // The restored model agrees with the probe; it leaves its passes and dies.
+  const dying: Trainer = { ...trainer, save: () => Promise.reject(new Error('the worker was killed')) };
+  await expect(train(next, 2, plan, dying)).rejects.toThrow('killed');
+  const resumed = await train(next, 3);
   expect(resumed.checkpoint.step).toBe(10);
 
   const weights = join(data, 'checkpoints', checkpoint.trainerState!.replace('tinker://', ''), 'model.safetensors');

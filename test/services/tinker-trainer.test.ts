@@ -174,6 +174,35 @@ describe('a Tinker trainer steps', () => {
   });
 });
 
+describe('a Tinker trainer looks at data without training on them', () => {
+  it('as the next request of the model', async () => {
+    server.answer(future, { json: { loss_fn_outputs: [logprobs(-1, -2)], metrics: {} } });
+    const seen = await trainer().forward(live, [row], signal);
+    expect(seen).toEqual({ live: { ...live, nextSeqId: 5 }, logprobs: [[0, -1, -2]] });
+    expect(bodies('/forward')[0]).toMatchObject({
+      model_id: 'm',
+      seq_id: 4,
+      forward_input: { loss_fn: 'cross_entropy', data: [{ model_input: { chunks: [{ tokens: [13, 27] }] } }] },
+    });
+  });
+
+  it('where the service can: a request that it does not know takes no place in the order', async () => {
+    server.answer('/forward', { status: 404, json: { detail: 'Not Found' } });
+    expect(await trainer().forward(live, [row], signal)).toEqual({ live, logprobs: null });
+  });
+
+  it('where the service can: a request that failed has taken its place', async () => {
+    server.answer(future, { json: { error: 'forward is not supported', category: 'user' } });
+    const seen = await trainer().forward(live, [row], signal);
+    expect(seen).toEqual({ live: { ...live, nextSeqId: 5 }, logprobs: null });
+  });
+
+  it('and says so when it has lost the model', async () => {
+    server.answer('/forward', { status: 404, json: { detail: 'Model m is not loaded' } });
+    await expect(trainer().forward(live, [row], signal)).rejects.toMatchObject({ kind: 'lost' });
+  });
+});
+
 describe('a Tinker trainer saves', () => {
   it('under names that a path can hold, counting its requests', async () => {
     server.answer(future, { json: { path: 'tinker://m/weights/x' } });

@@ -3,7 +3,7 @@ import { contentKey } from '../../src/core/key.ts';
 import type { Json } from '../../src/core/problem.ts';
 import { deriveSeed } from '../../src/core/seed.ts';
 import { ServiceError } from '../../src/services/errors.ts';
-import type { LiveModel, Trainer } from '../../src/services/trainer/trainer.ts';
+import type { Datum, LiveModel, Trainer } from '../../src/services/trainer/trainer.ts';
 
 /** Weights and optimiser as hash chains: a step lost, doubled or made with another optimiser leads elsewhere. */
 interface State {
@@ -25,9 +25,11 @@ export type BadRestore = 'fresh optimiser' | 'base weights' | null;
  * A trainer as services have them: models live on it and change in place, requests of a model come in the order of
  * their sequence numbers, a name is saved once, and log-probabilities depend on the weights. So what two attempts do to
  * one model shows, which the scripted trainer's pure states hide. Without `forgets` a released model lives on, as where
- * the request to forget it was lost.
+ * the request to forget it was lost. One that `onlyTrains` has no forward pass of its own.
  */
-export function liveTrainer(options: { badRestore?: () => BadRestore; forgets?: boolean } = {}): LiveTrainer {
+export function liveTrainer(
+  options: { badRestore?: () => BadRestore; forgets?: boolean; onlyTrains?: boolean } = {},
+): LiveTrainer {
   const models = new Map<string, { state: State; nextSeqId: number }>();
   const saved = new Map<string, State>();
   let made = 0;
@@ -78,10 +80,11 @@ export function liveTrainer(options: { badRestore?: () => BadRestore; forgets?: 
         weights: contentKey({ weights, optimizer, batch }),
         optimizer: contentKey({ optimizer, batch }),
       };
-      const logprobs = data.map(({ tokens }) =>
-        tokens.map((token, at) => (at === 0 ? 0 : -(deriveSeed(weights, token, at) % 1000) / 500)),
-      );
-      return { live: next(live, 2), result: { loss: 1, logprobs, metrics: {} } };
+      return { live: next(live, 2), result: { loss: 1, logprobs: logprobsOf(weights, data), metrics: {} } };
+    },
+    async forward(live, data) {
+      const { weights } = take(live, 1).state;
+      return { live: next(live, 1), logprobs: options.onlyTrains ? null : logprobsOf(weights, data) };
     },
     async save(live, name) {
       const trainerState = keep(live, 'weights', name);
@@ -98,6 +101,9 @@ export function liveTrainer(options: { badRestore?: () => BadRestore; forgets?: 
     expire: ({ trainerState }) => void saved.delete(trainerState ?? ''),
   };
 }
+
+const logprobsOf = (weights: string, data: readonly Datum[]): number[][] =>
+  data.map(({ tokens }) => tokens.map((token, at) => (at === 0 ? 0 : -(deriveSeed(weights, token, at) % 1000) / 500)));
 
 const error = (kind: 'lost' | 'expired' | 'fatal', message: string) =>
   new ServiceError(kind, message, { service: 'trainer' });

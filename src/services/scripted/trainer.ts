@@ -52,12 +52,18 @@ export function scriptedTrainer({ renderer, faults }: ScriptedTrainerOptions): T
       begin('step', signal);
       checkState(live.modelId);
       const modelId = chain(searches(live.modelId) || goesBack(data), { state: live.modelId, data, loss, adam });
-      const logprobs = data.map((datum) => datum.tokens.map((token, at) => (at === 0 ? 0 : scriptedLogprob(token))));
+      const logprobs = logprobsOf(data);
       const total = sumLoss(loss, data, logprobs);
       return {
         live: { ...live, modelId, nextSeqId: live.nextSeqId + 2 },
         result: { loss: total, logprobs, metrics: { 'loss:sum': total } },
       };
+    },
+
+    async forward(live, data, signal) {
+      begin('forward', signal);
+      checkState(live.modelId);
+      return { live: { ...live, nextSeqId: live.nextSeqId + 1 }, logprobs: logprobsOf(data) };
     },
 
     async save(live, _name, _options, signal) {
@@ -73,6 +79,9 @@ export function scriptedTrainer({ renderer, faults }: ScriptedTrainerOptions): T
     async release() {},
   };
 }
+
+const logprobsOf = (data: readonly Datum[]): number[][] =>
+  data.map((datum) => datum.tokens.map((token, at) => (at === 0 ? 0 : scriptedLogprob(token))));
 
 /** Next state of the chain: a hash of its canonical content, marked when it has learnt to go back. */
 function chain(search: boolean, content: object): string {

@@ -65,6 +65,13 @@ export function tinkerClient(options: TinkerOptions) {
         { model_id: modelId, seq_id: seqId, forward_backward_input: input, type: 'forward_backward' },
         signal,
       ),
+    /** The same without a gradient; not every server has it. */
+    forward: (modelId: string, seqId: number, input: ForwardBackwardInput, signal: AbortSignal) =>
+      submit<ForwardBackwardOutput>(
+        '/forward',
+        { model_id: modelId, seq_id: seqId, forward_input: input, type: 'forward' },
+        signal,
+      ),
     optimStep: (modelId: string, seqId: number, adam: TinkerAdamParams, signal: AbortSignal) =>
       submit<{ metrics?: Record<string, number> | null }>(
         '/optim_step',

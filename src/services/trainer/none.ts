@@ -11,6 +11,7 @@ const refuse = async (): Promise<never> => {
 export const noTrainer: Trainer = {
   restore: refuse,
   step: refuse,
+  forward: refuse,
   save: refuse,
   saveForSampler: refuse,
   release: async () => {},

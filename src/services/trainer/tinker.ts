@@ -131,6 +131,22 @@ export function tinkerTrainer(
       };
     },
 
+    async forward(live, data, signal) {
+      const input = { data: data.map((datum) => toWire(datum, 'cross_entropy')), loss_fn: 'cross_entropy' };
+      let after = live;
+      try {
+        const pending = await connect().client.forward(live.modelId, live.nextSeqId, input, signal);
+        after = advance(live);
+        const output = await pending.result();
+        const logprobs = data.map((datum, row) => aligned(datum, output.loss_fn_outputs[row]?.logprobs.data));
+        return { live: after, logprobs };
+      } catch (error) {
+        // A refused request took no place in the model's order; one that failed later did.
+        if (error instanceof ServiceError && error.kind === 'fatal') return { live: after, logprobs: null };
+        throw error;
+      }
+    },
+
     async save(live, name, { ttlSeconds }, signal) {
       const save = await connect().client.saveWeights(live.modelId, live.nextSeqId, flat(name), ttlSeconds, signal);
       return { live: advance(live), trainerState: (await save.result()).path };

@@ -57,6 +57,15 @@ export interface Trainer {
     adam: AdamParams,
     signal: AbortSignal,
   ): Promise<{ live: LiveModel; result: StepResult }>;
+  /**
+   * Log-probabilities as `step` gives them (cross-entropy weights in `data`), under the model's weights, which stay as
+   * they are. Null where the service cannot do that without training.
+   */
+  forward(
+    live: LiveModel,
+    data: Datum[],
+    signal: AbortSignal,
+  ): Promise<{ live: LiveModel; logprobs: number[][] | null }>;
   /** Saves weights and optimiser state under a name; returns what `restore` takes as `trainerState`. */
   save(
     live: LiveModel,
