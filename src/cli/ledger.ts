@@ -17,7 +17,7 @@ export interface LedgerOptions {
   json?: boolean;
 }
 
-/** Longest that reading one service's journal may take. */
+/** Longest that reading the books may take. */
 const deadlineMs = 120_000;
 
 /** `astroflow ledger RUN`: 0 when every served call is credited, wasted for a reason, or still open. */
@@ -45,6 +45,10 @@ export async function ledgerCommand(
     signal: AbortSignal.timeout(deadlineMs),
   };
   const accounts = await readAccounts(plan, books).catch((error) => {
+    if (books.signal.aborted)
+      throw new CliError(
+        `The books were not read within ${deadlineMs / 1000} s: is a service with a journal overloaded? Try again.`,
+      );
     throw error instanceof ServiceError ? new CliError(error.message) : error;
   });
   const ledger = foldLedger(accounts);
