@@ -47,6 +47,12 @@ export const engineRun = { ...stages, search: { ...stages.search, rounds: 2 } } 
 export const shortRun = {
   ...scriptedRun,
   arms: ['search'],
-  search: { ...stages.search, problems: { split: 'train', count: 8 }, rounds: 2 },
-  rl: { iterationsPerRun: 2, search: { ...stages.rl.search, iterations: 2 } },
+  search: { ...stages.search, problems: { split: 'train', count: 6 }, rounds: 2, roundsPerActivity: 1 },
+  sft: { stepsPerChunk: 1, search: { steps: 2, batchSize: 8, warmupSteps: 1 } },
+  rl: { iterationsPerRun: 1, search: { ...stages.rl.search, iterations: 2, promptsPerIteration: 3 } },
+  evaluate: {
+    ...stages.evaluate,
+    benchmarks: { 'new-numbers': { split: 'test-numbers', count: 4 } },
+    samplesPerProblem: 1,
+  },
 } satisfies RunConfigInput;

@@ -46,7 +46,7 @@ export async function runLap(options: LapOptions): Promise<Lap> {
     startedAt = Date.now();
     await runPipeline(bed, config, signal);
     const seconds = since();
-    return { stored: readStored(bed.home.artifacts), seconds, ledger: await readLedger(bed.deps, run, config) };
+    return { stored: readStored(bed.home.artifacts), seconds, ledger: await readLedger(bed.deps, run) };
   }).catch(async (error) => {
     await (await opening).stop();
     throw error;
@@ -65,7 +65,7 @@ export async function runLap(options: LapOptions): Promise<Lap> {
     return {
       reference: reference.stored,
       disturbed: readStored(bed.home.artifacts),
-      ledgers: { reference: reference.ledger, disturbed: await readLedger(bed.deps, run, config) },
+      ledgers: { reference: reference.ledger, disturbed: await readLedger(bed.deps, run) },
       engineData: bed.home.engine,
       kills,
       ownEnds: Object.fromEntries([...bed.parts].map(([target, part]) => [target, part.ownEnds()])),

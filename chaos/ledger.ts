@@ -1,23 +1,17 @@
-import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
 import { readAccounts } from '../src/accounts/read-accounts.ts';
 import type { ActivityDeps } from '../src/activities/deps.ts';
-import { createActivities } from '../src/activities/index.ts';
-import type { ResolvedInput } from '../src/activities/resolve-config.ts';
-import { rootWorkflow, workflowIdFor } from '../src/cli/start.ts';
-import type { RunConfigInput } from '../src/config/schema.ts';
+import { artifactNames, type Plan } from '../src/config/plan.ts';
 import { foldLedger, type Ledger } from '../src/core/ledger/ledger.ts';
 
+const deadlineMs = 60_000;
+
 /** The books of a finished run: what is stored, beside what its services say they served. */
-export async function readLedger(deps: ActivityDeps, run: string, config: RunConfigInput): Promise<Ledger> {
-  // The run stored its plan's parts; the same configuration gives the same plan, and stores nothing new.
-  const resolving = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
-  const input = { input: { ...config, run }, workflowId: workflowIdFor(run, rootWorkflow), workflowType: rootWorkflow };
-  const { plan } = (await resolving.run(createActivities(deps).resolveConfig, input)) as ResolvedInput;
-  const { signal } = new AbortController();
-  return foldLedger(
-    await readAccounts(plan, { store: deps.store, services: deps.services(plan.search.policy), signal }),
-  );
+export async function readLedger({ store, services }: ActivityDeps, run: string): Promise<Ledger> {
+  const ref = await store.find(artifactNames.run(run, 'plan.json'));
+  if (ref === null) throw new Error(`the run ${run} has stored no plan`);
+  const plan = await store.getJson<Plan>(ref);
+  const signal = AbortSignal.timeout(deadlineMs);
+  return foldLedger(await readAccounts(plan, { store, services: services(plan.search.policy), signal }));
 }
 
 /** Tokens that are not as they should be, and where: errors of the books, and credit that differs from the reference. */

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunConfigInput } from '../../src/config/schema.ts';
+import { ServiceError } from '../../src/services/errors.ts';
+import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import { filesOf, fineTuneArm, type Lab, linearizeAll, openLab, searchAll } from '../support/lab.ts';
 import { tinyRun } from '../support/pipeline.ts';
 
@@ -48,5 +50,55 @@ describe('two runs of one configuration', () => {
       sft: { ...config.sft, stepsPerChunk: 3 },
     };
     expect(await everything(labs[2]!, dials)).toEqual(first);
+  });
+});
+
+describe('a search that breaks at any of its calls and is tried again', () => {
+  const deep = {
+    ...tinyRun,
+    task: { name: 'countdown', numbers: 4 },
+    search: { problems: { split: 'train', count: 1 }, rounds: 3, leavesPerRound: 2, rolloutsPerChild: 2 },
+  } satisfies RunConfigInput;
+
+  /** Searches the one problem; `breakAt` is the call, from 0, at which each first attempt ends. Gives calls and files. */
+  async function searchOnce(breakAt: number | null) {
+    const lab = await openLab();
+    try {
+      const { search } = await lab.plan(deep);
+      const asked: string[] = [];
+      const counting = (real: Sampler): Sampler => ({
+        ...real,
+        sample(request, signal) {
+          if (request.attempt === 1 && asked.length === breakAt)
+            return Promise.reject(new ServiceError('retryable', 'killed', { service: 'sampler' }));
+          asked.push(request.callId);
+          return real.sample(request, signal);
+        },
+      });
+      const attempt = (number: number) =>
+        lab.call(
+          'searchRounds',
+          { search, index: 0, maxRounds: 3 },
+          { attempt: number, doubles: { sampler: counting } },
+        );
+      if (breakAt !== null) await expect(attempt(1)).rejects.toMatchObject({ type: 'ServiceUnavailable' });
+      await attempt(2);
+      return { asked, files: await filesOf(lab, 'search') };
+    } finally {
+      await lab.close();
+    }
+  }
+
+  it('goes on with the same selections and makes the same bytes', async () => {
+    const calm = await searchOnce(null);
+    expect(calm.asked.length).toBeGreaterThan(4);
+    const roundOf = (callId: string) => Number(callId.split('/')[4]);
+    for (const [breakAt, call] of calm.asked.entries()) {
+      const broken = await searchOnce(breakAt);
+      // The calls before the break, and then every call from the broken round's first on: the same, in the same order.
+      const again = calm.asked.filter((other) => roundOf(other) >= roundOf(call));
+      expect(broken.asked).toEqual([...calm.asked.slice(0, breakAt), ...again]);
+      expect(broken.files).toEqual(calm.files);
+    }
   });
 });
