@@ -11,6 +11,7 @@ import { ServiceError } from '../services/errors.ts';
 import type { Datum, LiveModel } from '../services/trainer/trainer.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
+import { failure } from './failures.ts';
 import { liveModelAt, saveCheckpoint } from './live-model.ts';
 import { createLoader, requireArtifact } from './load.ts';
 import { checkPass, recordedPasses } from './resume-gate.ts';
@@ -49,6 +50,10 @@ export function createTrainActivities(deps: ActivityDeps) {
         const rows = await lines<SftRow>(
           await requireArtifact(store, artifactNames.rows(plan.linearizeKey, plan.arm), 'linearizeCorpus'),
         );
+        if (rows.length === 0) {
+          const funnel = store.locate(artifactNames.funnel(plan.linearizeKey));
+          throw failure('MissingInput', `the ${plan.arm} arm has no rows: ${funnel} says what became of the trees`);
+        }
         const { trainer } = deps.services(plan.policy);
         const seed = deriveSeed(plan.seed, plan.key);
         const gate = { store, limits: plan.resume };

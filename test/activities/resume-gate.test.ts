@@ -22,11 +22,13 @@ beforeAll(async () => {
 });
 afterAll(() => lab.close());
 
+let content: Map<string, string>;
 let store: ReturnType<typeof memoryStore>;
 let trainer: LiveTrainer;
 let badRestore: BadRestore;
 beforeEach(async () => {
-  store = memoryStore();
+  content = new Map();
+  store = memoryStore(content);
   badRestore = null;
   // Its own forward pass is seen at work below; without it, the passes of training are all there is.
   trainer = liveTrainer({ badRestore: () => badRestore, onlyTrains: true });
@@ -254,5 +256,22 @@ describe('an update of RL', () => {
     });
     badRestore = null;
     expect((await update(plan.rl.search, 0, from, 2)).checkpoint.step).toBe(1);
+  });
+
+  it('goes on from an earlier checkpoint where the last one expired, on the answers that are there', async () => {
+    const rl = plan.rl.search;
+    const first = await update(rl, 0, { checkpoint: base, live: null });
+    trainer.expire(first.checkpoint);
+    await expect(update(rl, 1, { checkpoint: first.checkpoint, live: null })).rejects.toMatchObject({
+      type: 'CheckpointLost',
+    });
+
+    // As the manual says: what came after the last kept checkpoint is moved away, and the stage starts again.
+    content.delete(artifactNames.update(rl.key, 0));
+    content.delete(artifactNames.rlPass(rl.key, 0, 0));
+    const before = store.names().filter((name) => name.includes('rollouts'));
+    const again = await update(rl, 0, { checkpoint: base, live: null });
+    expect((await update(rl, 1, again)).checkpoint.step).toBe(2);
+    expect(store.names().filter((name) => name.includes('rollouts'))).toEqual(before);
   });
 });

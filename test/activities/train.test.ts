@@ -181,6 +181,14 @@ describe('a chunk of optimiser steps', () => {
   });
 });
 
+it('a data set without rows ends fine-tuning at once and points to the funnel', async () => {
+  await lab.store.putLines(artifactNames.rows(plan.linearize.key, 'direct'), []);
+  await expect(train({ plan: plan.sft.direct })).rejects.toMatchObject({
+    type: 'MissingInput',
+    message: expect.stringContaining('funnel.json'),
+  });
+});
+
 describe('publishing a checkpoint', () => {
   beforeEach(async () => {
     // The same, and what it is known by is in this store.
