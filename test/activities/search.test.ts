@@ -138,12 +138,13 @@ describe('searching one problem', () => {
     environment.on('heartbeat', (details) => beats.push(details));
     const { usage, rounds } = await search(2, { environment });
     const { rounds: total } = plan.search.params;
-    expect(beats).toEqual([
-      { phase: 'search', done: 0, total },
-      { phase: 'search', done: 1, total, tokens: expect.any(Number) },
-    ]);
-    expect(rounds).toBe(2);
-    expect(beats[1]?.tokens).toBeLessThan(usage.completionTokens);
+    expect(beats.every((beat) => beat.phase === 'search' && beat.total === total)).toBe(true);
+    expect([...new Set(beats.map(({ done }) => done))]).toEqual([0, 1]);
+    const tokens = beats.map((beat) => beat.tokens ?? 0);
+    expect(tokens).toEqual([...tokens].sort((one, other) => one - other));
+    expect([tokens[0], rounds]).toEqual([0, 2]);
+    expect(tokens.at(-1)).toBeGreaterThan(0);
+    expect(tokens.at(-1)).toBeLessThanOrEqual(usage.completionTokens);
   });
 
   it('stops when cancelled', async () => {
