@@ -8,9 +8,9 @@ import type { Progress } from '../../src/core/progress.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import { folderStore } from '../../src/services/store/folder.ts';
 import type { ArtifactStore } from '../../src/services/store/store.ts';
-import { astroPipeline } from '../../src/workflows/index.ts';
+import { astroPipeline, searchCorpus } from '../../src/workflows/index.ts';
 import { eventCounts, historyOf } from '../support/history.ts';
-import { type Pipeline, shortRun, startPipeline, tinyRun } from '../support/pipeline.ts';
+import { type Pipeline, shortRun, startPipeline } from '../support/pipeline.ts';
 import { filesBelow, until } from '../support/watch.ts';
 
 let pipeline: Pipeline;
@@ -21,6 +21,8 @@ afterAll(() => pipeline?.close());
 
 const start = (run: string, taskQueue: string, config: RunConfigInput) =>
   pipeline.client.workflow.start(astroPipeline, { workflowId: `astro/${run}`, taskQueue, args: [config] });
+const startSearch = (run: string, taskQueue: string, config: RunConfigInput) =>
+  pipeline.client.workflow.start(searchCorpus, { workflowId: `astro/${run}/searchCorpus`, taskQueue, args: [config] });
 const progressOf = (handle: Pick<WorkflowHandle, 'query'>) => handle.query<Progress>('progress');
 const stageOf = (progress: Progress, name: string) => progress.stages.find((stage) => stage.name === name)!;
 
@@ -49,7 +51,6 @@ describe('a paused run', () => {
   const config: RunConfigInput = {
     ...shortRun,
     search: { problems: { split: 'train', count: 8 }, rounds: 2, pageSize: 4, concurrency: 2, shards: 2 },
-    rl: { search: { ...tinyRun.rl.search, iterations: 1 } },
   };
 
   it('begins no further problem, and once resumed makes what an undisturbed run makes', async () => {
@@ -100,7 +101,7 @@ describe('a paused run', () => {
         await filesBelow(join(folder, 'undisturbed')),
       ];
       expect([...paused.keys()]).toEqual([...undisturbed.keys()]);
-      // Summaries hold times; trees, rows, rollouts and answers do not.
+      // Summaries hold times; trees, rows and answers do not.
       const content = [...undisturbed].filter(([name]) => /\/(tree|round-\d+)\.json$|\.jsonl$/.test(name));
       expect(content.length).toBeGreaterThan(8 * 3);
       for (const [name, bytes] of content) expect([name, paused.get(name)]).toEqual([name, bytes]);
@@ -134,7 +135,7 @@ describe('a paused run', () => {
     };
     await pipeline.withWorkers(
       async (taskQueue) => {
-        const handle = await start('pages', taskQueue, pages);
+        const handle = await startSearch('pages', taskQueue, pages);
         await until(() => writing);
         await handle.executeUpdate('pause');
         const shard = pipeline.client.workflow.getHandle('astro/pages/search/shard-00');
@@ -149,6 +150,32 @@ describe('a paused run', () => {
         expect(stageOf(await progressOf(handle), 'search')).toMatchObject({ state: 'done', done: 4 });
       },
       { store },
+    );
+  });
+
+  it('begins no further rounds of the problems in flight', async () => {
+    const { begun, open, sampler } = gated();
+    await pipeline.withWorkers(
+      async (taskQueue) => {
+        const rounds = { ...config.search, rounds: 2, roundsPerActivity: 1, shards: 1, concurrency: 1 };
+        const handle = await startSearch('rounds', taskQueue, { ...config, salt: 'rounds', search: rounds });
+        await until(() => begun.size === 1);
+        await handle.executeUpdate('pause');
+        const problem = pipeline.client.workflow.getHandle(`astro/rounds/search/${[...begun][0]}`);
+        const events = async () => (await historyOf(problem)).events.map(({ eventType }) => eventType);
+        await until(async () => (await events()).includes('EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED'));
+        open();
+        await until(async () => {
+          const sofar = await events();
+          const first = sofar.indexOf('EVENT_TYPE_ACTIVITY_TASK_COMPLETED');
+          return first > 0 && sofar.slice(first).includes('EVENT_TYPE_WORKFLOW_TASK_COMPLETED');
+        });
+        expect((await events()).filter((type) => type === 'EVENT_TYPE_ACTIVITY_TASK_SCHEDULED')).toHaveLength(1);
+        await handle.executeUpdate('resume');
+        expect(await problem.result()).toMatchObject({ finished: true, rounds: 2 });
+        await handle.result();
+      },
+      { sampler },
     );
   });
 
@@ -173,7 +200,7 @@ describe('a paused run', () => {
     const { begun, open, sampler } = gated();
     await pipeline.withWorkers(
       async (taskQueue) => {
-        const handle = await start('unasked', taskQueue, { ...config, salt: 'unasked' });
+        const handle = await startSearch('unasked', taskQueue, { ...config, salt: 'unasked' });
         await until(() => begun.size > 0);
         const refusal = async (argument: object | null) => {
           const sent = handle.executeUpdate<void, [object | null]>('resolve', { args: [argument] });
