@@ -12,6 +12,7 @@ const { signal } = new AbortController();
 const request: SampleRequest = {
   callId: 'search/k/p/1/expand',
   attempt: 2,
+  activity: 'run/7',
   model: 'tinker://run/sampler_weights/a',
   prompts: [
     { tokens: [13, 27], text: 'Use 4' },
@@ -75,6 +76,7 @@ describe('an OpenAI sampler', () => {
       authorization: 'Bearer secret',
       'x-astroflow-call': 'search/k/p/1/expand',
       'x-astroflow-attempt': '2',
+      'x-astroflow-activity': 'run/7',
     });
   });
 
@@ -162,6 +164,19 @@ describe('an OpenAI sampler', () => {
     server.answer(path, { json: { calls: 2, prompt_tokens: 9, completion_tokens: 7 } }, { status: 404 });
     expect(await sampler().served('search/k/', signal)).toEqual({ calls: 2, tokens: 7 });
     expect(await sampler().served('search/k/', signal)).toBeNull();
+  });
+
+  it('reads the journal call by call, page by page', async () => {
+    const line = { call: 'search/k/p/0/expand-0', activity: 'run/7', attempt: 2, delivered: true };
+    const page = { calls: [{ ...line, prompt_tokens: 9, completion_tokens: 7 }], next: 40 };
+    server.answer('/astroflow/calls?prefix=search%2Fk%2F&after=0', { json: page }, { status: 404 }, { json: {} });
+    server.answer('/astroflow/calls?prefix=search%2Fk%2F&after=40', { json: { calls: [], next: null } });
+    const { call, ...by } = line;
+    expect(await sampler().journal('search/k/', signal)).toEqual([
+      { id: call, ...by, promptTokens: 9, completionTokens: 7 },
+    ]);
+    expect(await sampler().journal('search/k/', signal)).toBeNull();
+    expect(await sampler().journal('search/k/', signal)).toBeNull();
   });
 
   it('names the environment variable that is missing', async () => {
