@@ -35,7 +35,9 @@ const TOKENS: Readonly<Record<string, Kind>> = {
   odot: ['command', 'figure'],
   square: ['command', 'figure'],
   // Not worked out, but a quantity may be named by them: \lim_{x\to0} f(x) = 3
-  ...Object.fromEntries(['lim', 'int', 'sum', 'prod', 'to'].map((name): [string, Kind] => [name, ['command', name]])),
+  ...Object.fromEntries(
+    ['lim', 'int', 'sum', 'prod', 'to', 'det', 'deg', 'dim'].map((name): [string, Kind] => [name, ['command', name]]),
+  ),
   Pr: ['name', 'Pr'],
   imath: ['constant', 'i'],
   cr: ['row', '\\\\'],

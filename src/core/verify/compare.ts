@@ -160,17 +160,7 @@ function compareLists(gold: Value, prediction: Value, options: Options): Verdict
   const [collection, other] = isCollection(gold)
     ? [gold, prediction]
     : [prediction as Value & { items: Value[] }, gold];
-  if (other.kind === 'scalar' && other.alternative?.kind === 'list' && collection.kind === 'list') {
-    // `100,200`: in order, since only the comma was in doubt.
-    return compareInOrder(collection.items, other.alternative.items, options, compareValues);
-  }
   const alternatives = collection.kind === 'list' && collection.joined === 'or';
-  if (other.kind === 'union') {
-    const intervals = alternatives && collection.items.every(({ kind }) => kind === 'tuple');
-    const parts: Value[] = intervals ? collection.items : [{ kind: 'set', items: collection.items }];
-    const set: Value = { kind: 'union', parts, removed: [] };
-    return gold === other ? compareUnions(gold, set, options) : compareUnions(set, other, options);
-  }
   const exactly = { ...options, strict: true };
   if (
     alternatives &&
@@ -178,6 +168,16 @@ function compareLists(gold: Value, prediction: Value, options: Options): Verdict
     collection.items.every((item) => compareValues(other, item, exactly).equal === true)
   )
     return equal('the same value, written more than once');
+  if (other.kind === 'scalar' && other.alternative?.kind === 'list' && collection.kind === 'list') {
+    // `100,200`: in order, since only the comma was in doubt.
+    return compareInOrder(collection.items, other.alternative.items, options, compareValues);
+  }
+  if (other.kind === 'union') {
+    const intervals = alternatives && collection.items.every(({ kind }) => kind === 'tuple');
+    const parts: Value[] = intervals ? collection.items : [{ kind: 'set', items: collection.items }];
+    const set: Value = { kind: 'union', parts, removed: [] };
+    return gold === other ? compareUnions(gold, set, options) : compareUnions(set, other, options);
+  }
   const mixed = other.kind === 'scalar' ? mixedNumber(collection) : null;
   if (mixed !== null && gold === other && !options.strict) return compareValues(gold, mixed, options);
   const [only] = collection.items;

@@ -9,7 +9,7 @@ import type { Token } from './tokenize.ts';
 import { FUNCTIONS, INVERSE, TRIGONOMETRIC } from './vocabulary.ts';
 
 /** Commands that occur in names of quantities only. */
-export const NOT_WORKED_OUT: ReadonlySet<string> = new Set(['lim', 'int', 'sum', 'prod', 'to']);
+export const NOT_WORKED_OUT: ReadonlySet<string> = new Set(['lim', 'int', 'sum', 'prod', 'to', 'det', 'deg', 'dim']);
 
 /** `\frac`, `\binom`, `\sqrt` with their arguments in braces or as single tokens. */
 export function command(state: State, token: Token): Expression {

@@ -40,6 +40,7 @@ export function parseChain(tokens: Tokens, range: Range, parse: Parse): Value | 
   }
   const named = relations[0] === '=' || relations[0] === 'in';
   const values = sides.map((part, index) => side(tokens, part, parse, index === 0 && named));
+  if (values.some(({ kind }) => kind === 'chain')) throw new ParseError('a relation stands inside a relation');
   return { kind: 'chain', parts: values, relations };
 }
 
@@ -75,7 +76,7 @@ function side(tokens: Tokens, range: Range, parse: Parse, first: boolean): Value
 }
 
 /** In their brackets an event stands: P(A \cap B), E(X = 2). */
-const PROBABILITIES = new Set(['P', 'Pr', 'E', 'set P', 'set E']);
+const PROBABILITIES = new Set(['P', 'Pr', 'E', 'n', 'set P', 'set E']);
 
 /** `f(x)`, `P(5)`, `f^{-1}(x)`, `a(m, n)` as the name of a value: the letter is no factor there. */
 function functionName(tokens: Tokens, range: Range): Value | null {

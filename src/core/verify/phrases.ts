@@ -1,6 +1,6 @@
 /** What may stand before an answer: `The answer is`, `Final answer:`, `Therefore,`, `\therefore`. */
 const PHRASE =
-  /^(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|our|my)\s+)?(?:(?:final|correct|required|desired)\s+)?(?:answer|result|solution(?:\s+set)?|value)\s*(?:is\s*:?|[:=])\s*/i;
+  /^(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|our|my)\s+)?(?:(?:final|correct|required|desired)\s+)?(?:answer|option|choice|result|solution(?:\s+set)?|value)\s*(?:is\s*:?|[:=])\s*/i;
 const CONNECTIVE =
   /^(?:(?:so|thus|hence|therefore)(?:\s*,\s*|\s+)|\\(?:therefore|Rightarrow|Longrightarrow|implies)(?![A-Za-z])|=>)\s*/i;
 /** Only a decimal can be a rounding of something else. */
@@ -38,8 +38,14 @@ export function withoutLayout(text: string): string {
   const rest = text.replace(LAYOUT, '');
   const [, name = '', content = ''] = ENVIRONMENT.exec(rest) ?? [];
   if (name === '') return /\\\\/.test(rest) && !/\\begin|\\substack/.test(rest) ? lines(rest) : rest;
-  if ((name === 'cases' && content.includes('&')) || content.includes('\\begin')) return rest;
+  if (name === 'cases' && content.includes('&')) return rest;
+  if (content.includes('\\begin')) return holdsOne(content) ? content : rest;
   return lines(content.replace(/(?<!\\)&/g, ' '));
+}
+
+/** One formula with a matrix in it: nothing is aligned or broken outside the matrix. */
+function holdsOne(content: string): boolean {
+  return content.length < 2_000 && !/&|\\\\/.test(content.replace(/\\begin\{(\w+)\}.*?\\end\{\1\}/gs, ''));
 }
 
 /** `x=1 \\ y=2` as a list; a line that begins with "=" goes on with the one before. */

@@ -24,6 +24,11 @@ export function compareWithChain(
   if (chain.relations.includes('in') && (chain.relations.length > 1 || !isSet(other))) return form;
   const [first, ...rest] = chain.parts;
   if (first === undefined) return form;
+  if (which === 'gold' && other.kind === 'list' && other.items.some(({ kind }) => kind === 'chain')) {
+    // x = 5 against y = 5 or y = 5: the names must not be lost.
+    const same = other.items.every((item) => compare(chain, item, options).equal === true);
+    return same && other.joined === 'or' && !options.strict ? equal('the same relation') : form;
+  }
   const named = which === 'prediction' ? isQuantity(first) : isName(first);
   const values = named ? withoutNames(rest, which === 'prediction' && isConstant(other)) : chain.parts;
   if (!named && !values.every(isConstant)) {

@@ -15,7 +15,7 @@ export function decimalLiteral(expression: Expression): Decimal | null {
 
 /**
  * Is the second value the first one, said again: rounded to the places it has, or in per cent? `whole`: also rounded
- * to a whole number.
+ * to a whole number or to one digit, as after ≈.
  */
 export function restates(exact: Value, again: Value, whole: boolean): boolean {
   if (exact.kind !== 'scalar' || again.kind !== 'scalar' || variablesOf(exact.expression).length > 0) return false;
@@ -24,7 +24,7 @@ export function restates(exact: Value, again: Value, whole: boolean): boolean {
   if (literal.kind !== 'number') return false;
   const written = decimalLiteral(again.expression);
   if (written === null && !whole && !percent) return false;
-  if (written !== null && written.significant < 2) return false;
+  if (written !== null && written.significant < 2 && !whole) return false;
   const places = (written?.places ?? 0) + (percent ? 2 : 0);
   // Half of the last place, unless 75% is meant to be exact.
   const half =

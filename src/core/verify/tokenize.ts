@@ -228,6 +228,7 @@ export function tokenize(text: string): Token[] {
     const plain = content.trim().toLowerCase();
     if (plain === 'or' || plain === 'and' || plain === ',') push('separator', plain);
     else if (plain === ':' || plain === '%' || plain === '\\%') push('operator', plain.slice(-1));
+    else if (plain === '$' || plain === '\\$') push('money', 'dollar');
     else if (/^\d+(?:\.\d+)?$/.test(plain)) push('number', plain, { numeral: readNumeral(plain, 0, true) });
     else push('text', content);
   }

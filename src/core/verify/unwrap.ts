@@ -59,7 +59,9 @@ function peel(text: string): string {
     if (inner !== null) return inner.trim();
   }
   const group = bare.startsWith('{') ? wholeGroup(bare, 0) : null;
-  if (group !== null && group.trim() !== '' && !/[,;]|\\(?:over|choose)(?![a-z])/.test(group)) return group.trim();
+  const coloured = group?.trim().startsWith('\\color') === true;
+  if (group !== null && group.trim() !== '' && (coloured || !/[,;]|\\(?:over|choose)(?![a-z])/.test(group)))
+    return group.trim();
   for (const [open, close] of PAIRS) {
     if (bare.length <= open.length + close.length || !bare.startsWith(open) || !bare.endsWith(close)) continue;
     const inner = bare.slice(open.length, -close.length);
