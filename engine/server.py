@@ -32,7 +32,7 @@ def create_app(service: Service) -> FastAPI:
 
     @app.get("/astroflow/calls")
     async def calls(prefix: str = "", after: int = 0) -> Response:
-        if not 0 <= after:
+        if after < 0:
             raise FieldError("after", after, "must be what `next` of the page before said")
         found, end = service.journal.calls(prefix, after)
         shown = [{name: row.get(name, "") for name in CALL_FIELDS} for row in found]
