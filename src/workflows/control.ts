@@ -45,7 +45,7 @@ export function createControl(input: unknown) {
   let aborted = false;
   let lastAskedMs = 0;
   let show = () => {};
-  const children = new Map<string, { asked?: Attention | undefined; settledMs: number }>();
+  const children = new Map<string, Child>();
 
   const questions = () =>
     [own?.attention, ...[...children.values()].map((child) => child.asked)].filter((asked) => asked !== undefined);
@@ -56,7 +56,7 @@ export function createControl(input: unknown) {
     show();
   }
 
-  /** Only where the run was started with the attribute: see there. */
+  /** Only where the run was started with the attribute: see `attentionAttribute`. */
   function markAttention(): void {
     const asksNow = questions().length > 0;
     const marked = workflowInfo().typedSearchAttributes.get(attentionKey);
@@ -70,17 +70,25 @@ export function createControl(input: unknown) {
     for (const id of children.keys()) void relayPause(id).catch(() => {});
   }
 
-  /** A child that has been asked for but has not begun cannot be signalled yet. */
+  /**
+   * One signal at a time, until the child has been told what holds now: two under way could overtake each other. A child
+   * that has been asked for but has not begun cannot be signalled yet.
+   */
   async function relayPause(id: string): Promise<void> {
-    while (children.has(id)) {
+    const child = children.get(id);
+    if (child === undefined || child.relaying) return;
+    child.relaying = true;
+    for (let told: boolean | undefined; told !== paused && children.get(id) === child; ) {
+      const value = paused;
       try {
-        await getExternalWorkflowHandle(id).signal(setPausedSignal, paused);
-        return;
+        await getExternalWorkflowHandle(id).signal(setPausedSignal, value);
+        told = value;
       } catch (error) {
         if (isCancellation(error)) return;
         await sleep('1 second');
       }
     }
+    child.relaying = false;
   }
 
   function settle(action: Resolution): void {
@@ -90,7 +98,8 @@ export function createControl(input: unknown) {
     for (const [id, child] of children) {
       if (child.asked === undefined) continue;
       const { sinceMs } = child.asked;
-      children.set(id, { settledMs: sinceMs });
+      child.asked = undefined;
+      child.settledMs = sinceMs;
       // A child that has ended since needs no answer.
       void getExternalWorkflowHandle(id)
         .signal(answerSignal, { action, sinceMs })
@@ -184,7 +193,7 @@ export function createControl(input: unknown) {
 
     /** Relays to this child from now on, until it is dropped. */
     adopt(id: string): void {
-      children.set(id, { settledMs: 0 });
+      children.set(id, { settledMs: 0, relaying: false });
     },
     drop(id: string): void {
       children.delete(id);
@@ -198,6 +207,14 @@ export function createControl(input: unknown) {
       markAttention();
     },
   } as const;
+}
+
+interface Child {
+  asked?: Attention | undefined;
+  /** Its last question that was answered. */
+  settledMs: number;
+  /** It is being told whether the run is paused. */
+  relaying: boolean;
 }
 
 interface StepOptions<T> {
