@@ -1,7 +1,7 @@
 import { exactValue } from './exact.ts';
 import { reduce } from './fraction.ts';
 import { UndefinedError } from './limits.ts';
-import { assignedValues, isConstant, withNames, withoutNumbers } from './relations.ts';
+import { assignedValues, isConstant, withNames, withoutNumbers } from './names.ts';
 import type { Value } from './values.ts';
 import { different, equal, type Options, unknown, type Verdict } from './verdict.ts';
 

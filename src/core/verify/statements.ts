@@ -1,4 +1,4 @@
-import { isConstant, isName, nameText } from './relations.ts';
+import { isConstant, isName, nameText } from './names.ts';
 import type { Relation, Value } from './values.ts';
 import { different, type Options, unknown, type Verdict } from './verdict.ts';
 

