@@ -52,33 +52,50 @@ export async function openBed(folder: string, options: BedKind): Promise<Bed> {
       database: home.database,
       ...(port !== undefined && { port: Number(port) }),
     });
-    if (address !== '' && started.address !== address) throw new Error(`somebody else took ${address} meanwhile`);
+    if (address !== '' && started.address !== address) {
+      await started.child.stop();
+      throw new Error(`another program took ${address} while our server was down: run it again`);
+    }
     address = started.address;
     return started.child;
   }, fail);
   await server.start();
   let services = slowServices({ folder: home.engine, latencyMs: 0 });
   const parts = new Map<Target, Part>([['server', server]]);
-
-  if (options.kind === 'engine') {
-    const port = await choosePort();
-    const engine = createPart(async () => {
-      const started = startEngine({ data: home.engine, logFile: log('engine'), port });
-      await started.url;
-      return started.child;
-    }, fail);
-    parts.set('engine', engine);
-    await engine.start();
-    const env = { ...process.env, ASTROFLOW_ENGINE_URL: `http://127.0.0.1:${port}` };
-    services = openServices(env);
-    const args = [join(packageRoot, 'bin', 'astroflow.js'), 'worker'];
-    parts.set('worker', worker(args, { ...env, ASTROFLOW_HOME: folder, TEMPORAL_ADDRESS: address }));
-  } else {
-    const given: ScriptedWorkerOptions = { address, folder, bundle: options.bundle, latencyMs: options.latencyMs };
-    const script = join(packageRoot, 'chaos', 'scripted-worker.ts');
-    parts.set('worker', worker(['--import', 'tsx', script, JSON.stringify(given)], process.env));
+  const stop = async () => {
+    for (const target of ['worker', 'engine', 'server'] as const) await parts.get(target)?.stop();
+  };
+  try {
+    await openOthers();
+  } catch (error) {
+    await stop();
+    throw error;
   }
-  await parts.get('worker')?.start();
+
+  async function openOthers(): Promise<void> {
+    if (options.kind === 'engine') {
+      const port = await choosePort();
+      const engine = createPart(async () => {
+        const started = startEngine({ data: home.engine, logFile: log('engine'), port });
+        await started.url;
+        return started.child;
+      }, fail);
+      parts.set('engine', engine);
+      await engine.start();
+      const env = { ...process.env, ASTROFLOW_ENGINE_URL: `http://127.0.0.1:${port}` };
+      services = openServices(env);
+      const args = [join(packageRoot, 'bin', 'astroflow.js'), 'worker'];
+      parts.set(
+        'worker',
+        worker(args, { ...env, ASTROFLOW_HOME: folder, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'default' }),
+      );
+    } else {
+      const given: ScriptedWorkerOptions = { address, folder, bundle: options.bundle, latencyMs: options.latencyMs };
+      const script = join(packageRoot, 'chaos', 'scripted-worker.ts');
+      parts.set('worker', worker(['--import', 'tsx', script, JSON.stringify(given)], process.env));
+    }
+    await parts.get('worker')?.start();
+  }
 
   function worker(args: string[], env: NodeJS.ProcessEnv): Part {
     const launch = async () =>
@@ -92,8 +109,6 @@ export async function openBed(folder: string, options: BedKind): Promise<Bed> {
     parts,
     deps: { store: folderStore(home.artifacts), services },
     broken,
-    async stop() {
-      for (const target of ['worker', 'engine', 'server'] as const) await parts.get(target)?.stop();
-    },
+    stop,
   };
 }

@@ -101,7 +101,10 @@ async function killAll(bed: Bed, plan: readonly Kill[], signal: AbortSignal, say
     await part.kill();
     killed.push(target);
     say(`kill ${killed.length} of ${plan.length}: ${target}, after ${stored} artifacts, down for ${downMs} ms`);
-    restarts.set(target, sleep(downMs).then(part.start));
+    const restart = sleep(downMs).then(part.start);
+    // A failure is told where the restart is waited for.
+    restart.catch(() => {});
+    restarts.set(target, restart);
   }
   await Promise.all(restarts.values());
   return killed;
