@@ -48,11 +48,16 @@ function holdsOne(content: string): boolean {
   return content.length < 2_000 && !/&|\\\\/.test(content.replace(/\\begin\{(\w+)\}.*?\\end\{\1\}/gs, ''));
 }
 
+/** More lines than an answer has. */
+const MAX_LINES = 40;
+
 /** `x=1 \\ y=2` as a list; a line that begins with "=" goes on with the one before. */
-export function lines(text: string): string {
-  return text
-    .trim()
-    .replace(/(?:\\\\\s*)+$/, '')
-    .replace(/\\\\\s*(?==)/g, ' ')
-    .replace(/,?\s*\\\\/g, ', ');
+function lines(text: string): string {
+  const all = text.split('\\\\', MAX_LINES + 1).map((line) => line.trim());
+  if (all.length > MAX_LINES) return text;
+  const kept = all.filter((line) => line !== '');
+  return kept.reduce(
+    (before, line) => (before === '' ? line : `${before.replace(/,$/, '')}${line.startsWith('=') ? ' ' : ', '}${line}`),
+    '',
+  );
 }

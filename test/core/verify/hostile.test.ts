@@ -91,6 +91,9 @@ const hostile: readonly string[] = [
   ...[
     many('½', 3_000),
     many('²', 3_000),
+    `1${many('\\\\ ', 9_000)}x`,
+    `\\begin{align}${many('\\\\', 9_000)}1\\end{align}`,
+    `1${many(' ', 29_000)}\\\\2`,
     many('1 ', 900),
     `${many('1:', 900)}1`,
     many('\\pm', 100),
