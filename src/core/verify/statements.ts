@@ -85,7 +85,10 @@ export function compareStatements(
   if (!numbered && other.kind === 'list' && other.joined === 'or' && other.items.some(({ kind }) => kind === 'chain'))
     return different('"or" between the values of different names');
   if (other.kind !== 'tuple' || !isPlain(other)) return null;
-  const values = inAlphabet(named.all).map(({ value }) => value);
+  const order = inAlphabet(named.all);
+  const rising = order.every(({ name }, index) => index === 0 || name > (order[index - 1] as Statement).name);
+  if (!rising && !named.tuple) return unknown('it is not clear in which order the names count');
+  const values = order.map(({ value }) => value);
   const verdict =
     g !== null ? inOrder(values, other.items, options, compare) : inOrder(other.items, values, options, compare);
   return verdict.equal === true && options.strict && !named.tuple
