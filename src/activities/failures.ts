@@ -12,6 +12,9 @@ const typeOfKind: Record<ServiceErrorKind, FailureType> = {
   fatal: 'ServiceRefused',
 };
 
+/** A service may ask for any wait; one that meant hours is asked again by then, and an attempt is not much. */
+const longestWaitMs = 10 * 60_000;
+
 export function failure(type: FailureType, message: string, ...details: unknown[]): ApplicationFailure {
   return ApplicationFailure.create({ type, message, nonRetryable: !failureTypes[type].retry, details });
 }
@@ -27,6 +30,6 @@ export function toFailure(error: unknown): unknown {
     message: error.message,
     nonRetryable: !failureTypes[type].retry,
     details: [{ service: error.service, status: error.status ?? null }],
-    ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: error.retryAfterMs }),
+    ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: Math.min(error.retryAfterMs, longestWaitMs) }),
   });
 }

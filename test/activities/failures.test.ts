@@ -25,6 +25,12 @@ describe('what Temporal sees of a service’s error', () => {
   it('waits as long as the service asks', () => {
     const asked = new ServiceError('retryable', 'slow down', { service: 'sampler', status: 429, retryAfterMs: 7_000 });
     expect(toFailure(asked)).toMatchObject({ type: 'ServiceUnavailable', nextRetryDelay: 7_000 });
+    const hours = new ServiceError('retryable', 'later', {
+      service: 'sampler',
+      status: 429,
+      retryAfterMs: 3 * 3600_000,
+    });
+    expect(toFailure(hours)).toMatchObject({ nextRetryDelay: 600_000 });
   });
 
   it('is final for bytes that do not match their hash', () => {
