@@ -185,10 +185,14 @@ async function saveRuns(pipeline: Pipeline, name: string, workflowId: string): P
 
 /** Without names and folders of the machine it was recorded on. */
 function impersonal(json: string, pipeline: Pipeline): string {
-  return JSON.stringify(JSON.parse(json))
-    .replaceAll(pipeline.folder, 'artifacts')
-    .replaceAll(`${process.cwd()}/`, '')
-    .replaceAll(/"identity":\s*"[^"]*"/g, '"identity":"recorder"');
+  return (
+    JSON.stringify(JSON.parse(json))
+      .replaceAll(pipeline.folder, 'artifacts')
+      .replaceAll(`${process.cwd()}/`, '')
+      .replaceAll(/"identity":\s*"[^"]*"/g, '"identity":"recorder"')
+      // A sticky queue is named after process and machine too.
+      .replaceAll(/"name":\s*"\d+@[^"]*"/g, '"name":"recorder"')
+  );
 }
 
 for (const name of readdirSync(folder)) {
