@@ -8,6 +8,7 @@ import { linearSchedule } from '../core/rl/schedule.ts';
 import { sftData } from '../core/rl/sft-data.ts';
 import { deriveSeed } from '../core/seed.ts';
 import { ServiceError } from '../services/errors.ts';
+import type { FetchWeights } from '../services/publisher/publisher.ts';
 import type { Datum, LiveModel } from '../services/trainer/trainer.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -109,7 +110,7 @@ export function createTrainActivities(deps: ActivityDeps) {
     }): Promise<{ checkpoint: Checkpoint; live: LiveModel | null }> =>
       attempt(async (at) => {
         const { policy, checkpoint, name } = input;
-        const { trainer, sampler } = deps.services(policy);
+        const { trainer, sampler, publisher } = deps.services(policy);
         if (checkpoint.samplerModel !== undefined) {
           try {
             await sampler.confirm(checkpoint.samplerModel, at.signal);
@@ -121,9 +122,12 @@ export function createTrainActivities(deps: ActivityDeps) {
           }
         }
         const live = await liveModelAt(trainer, checkpoint, input.live, at, { store, limits: input.resume });
-        const saved = await trainer.saveForSampler(live, `${name}-a${at.number}`, at.signal);
-        await sampler.confirm(saved.samplerModel, at.signal);
-        const published = { ...checkpoint, samplerModel: saved.samplerModel };
+        const attemptName = `${name}-a${at.number}`;
+        const saved = await trainer.saveForSampler(live, attemptName, at.signal);
+        const fetch: FetchWeights = (folder, signal) => trainer.fetchWeights(saved.samplerModel, folder, signal);
+        const samplerModel = await publisher.publish(saved.samplerModel, attemptName, fetch, at.signal);
+        await sampler.confirm(samplerModel, at.signal);
+        const published = { ...checkpoint, samplerModel };
         if (!input.release) return { checkpoint: published, live: saved.live };
         await trainer.release(saved.live, at.signal);
         return { checkpoint: published, live: null };

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defaultResumeLimits } from '../core/resume-gate.ts';
 import type { TaskOptions } from '../core/task.ts';
 import { tasks } from '../core/tasks/index.ts';
+import { policy, roleModel } from './services-schema.ts';
 
 /**
  * The configuration of a run: what a person writes. Every field has a default, so `{}` is the demo's shape on the
@@ -15,17 +16,6 @@ const count = z.int().min(1);
 const fraction = z.number().min(0).max(1);
 const learningRate = z.number().positive().max(1);
 
-/** First digits of the SHA-256 of the bundled base model's weights; a test holds it against the file. */
-export const bundledRevision = 'sha256:bfd8498ef621';
-
-/** A literal, or the name of an environment variable that the worker reads at the moment of the call. */
-export const envOr = z.union([
-  z.string().min(1),
-  z.strictObject({
-    env: z.string().regex(/^[A-Z][A-Z0-9_]*$/, 'use the name of an environment variable: A-Z, 0-9 and "_"'),
-  }),
-]);
-
 /** Each task validates its own section: `src/core/tasks`. */
 const task = z.discriminatedUnion(
   'name',
@@ -37,66 +27,6 @@ const problemSource = z.union([
   z.strictObject({ split: z.string().min(1), count }),
   z.strictObject({ file: z.string().min(1), limit: count.optional() }),
 ]);
-
-/** Most requests at once to the service's address; what it can take below that is found out (`src/core/aimd.ts`). */
-const maxConcurrency = count.max(10_000).optional();
-
-const openaiSampler = z.strictObject({
-  kind: z.literal('openai'),
-  baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
-  apiKey: envOr.optional(),
-  timeoutMs: count.default(120_000),
-  maxConcurrency,
-  /** What is sent: token ids (vLLM, SGLang, the bundled engine), or text to servers that take and give only text. */
-  prompts: z.enum(['tokens', 'text']).default('tokens'),
-});
-const tinkerSampler = z.strictObject({
-  kind: z.literal('tinker'),
-  baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
-  apiKey: envOr.optional(),
-  timeoutMs: count.default(120_000),
-  maxConcurrency,
-});
-const scripted = z.strictObject({ kind: z.literal('scripted') });
-const tinkerTrainer = z.strictObject({
-  kind: z.literal('tinker'),
-  baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
-  apiKey: envOr.optional(),
-  timeoutMs: count.default(120_000),
-  /** LoRA rank; null trains all parameters (the bundled engine does only that). */
-  loraRank: count.nullable().default(null),
-});
-
-const policy = z.strictObject({
-  /** The base model's name, as sampler and trainer know it. */
-  base: z.string().min(1).default('astroflow-countdown'),
-  /** Anything that changes when the base's weights do; part of every content key. */
-  revision: z.string().default(bundledRevision),
-  /** Folder with tokenizer.json, relative to the repository or absolute; `bytes`: UTF-8 bytes, for models we only script. */
-  tokenizer: z.string().min(1).default('engine/base/model'),
-  /** `chat`: the model's own chat template, from its tokenizer folder. `plain`: the messages' texts, joined. */
-  template: z.enum(['plain', 'chat']).default('plain'),
-  sampler: z
-    .discriminatedUnion('kind', [openaiSampler, tinkerSampler, scripted])
-    .default({ kind: 'openai', baseUrl: { env: 'ASTROFLOW_ENGINE_URL' }, timeoutMs: 120_000, prompts: 'tokens' }),
-  /** Null: nothing is trained; the run searches, writes traces and scores the base model. */
-  trainer: z
-    .discriminatedUnion('kind', [tinkerTrainer, scripted])
-    .nullable()
-    .default({ kind: 'tinker', baseUrl: { env: 'ASTROFLOW_ENGINE_URL' }, timeoutMs: 120_000, loraRank: null }),
-});
-
-const chatModel = z.strictObject({
-  kind: z.literal('openai-chat'),
-  /** As the server knows it. */
-  model: z.string().min(1),
-  baseUrl: envOr,
-  apiKey: envOr.optional(),
-  timeoutMs: count.default(120_000),
-  maxConcurrency,
-});
-/** Who fills a role: the policy's own base model, another one behind `/v1/chat/completions`, or a script. */
-const roleModel = z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('policy') }), chatModel, scripted]);
 
 const judge = z.strictObject({
   model: roleModel.prefault({ kind: 'policy' }),

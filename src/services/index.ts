@@ -1,5 +1,6 @@
 import type { PolicyConfig, RoleModelConfig } from '../config/schema.ts';
 import { createGates, type Gates } from './gate.ts';
+import { type Publisher, sharedStorage } from './publisher/publisher.ts';
 import type { Renderer } from './renderer/renderer.ts';
 import { createRenderer } from './renderer/tokenizer.ts';
 import { openaiSampler } from './sampler/openai.ts';
@@ -18,6 +19,7 @@ import type { Trainer } from './trainer/trainer.ts';
 export interface Services {
   sampler: Sampler;
   trainer: Trainer;
+  publisher: Publisher;
   renderer: Renderer;
   /** The model that fills a role; `kind: 'policy'` is the policy's base. */
   textModel(role: RoleModelConfig): TextModel;
@@ -46,6 +48,7 @@ export function createServices(
     renderer,
     sampler,
     trainer: createTrainer(policy, env, renderer),
+    publisher: sharedStorage,
     textModel(role) {
       const key = JSON.stringify(role);
       const model = models.get(key) ?? createTextModel(role, policy, env, { sampler, renderer, gates });

@@ -59,6 +59,7 @@ function breaking(log: string[], operation?: keyof Trainer, call = 1) {
     forward: wrap('forward', real.forward),
     save: wrap('save', real.save),
     saveForSampler: wrap('saveForSampler', real.saveForSampler),
+    fetchWeights: wrap('fetchWeights', real.fetchWeights),
     release: wrap('release', real.release),
   });
 }

@@ -2,7 +2,8 @@
 //   npm run record:histories
 // See histories/README.md for when to do that, and when never.
 
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { Workflow } from '@temporalio/workflow';
 import type { RunConfigInput } from '../../src/config/schema.ts';
@@ -189,6 +190,7 @@ function impersonal(json: string, pipeline: Pipeline): string {
     JSON.stringify(JSON.parse(json))
       .replaceAll(pipeline.folder, 'artifacts')
       .replaceAll(`${process.cwd()}/`, '')
+      .replaceAll(`${dirname(realpathSync('node_modules'))}/`, '')
       .replaceAll(/"identity":\s*"[^"]*"/g, '"identity":"recorder"')
       // A sticky queue is named after process and machine too.
       .replaceAll(/"name":\s*"\d+@[^"]*"/g, '"name":"recorder"')

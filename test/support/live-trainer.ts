@@ -94,6 +94,9 @@ export function liveTrainer(
       const samplerModel = keep(live, 'sampler_weights', name);
       return { live: next(live, 1), samplerModel };
     },
+    async fetchWeights() {
+      throw error('fatal', 'models of this trainer have no files');
+    },
     async release({ modelId }) {
       if (options.forgets !== false) models.delete(modelId);
     },

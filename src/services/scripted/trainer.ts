@@ -76,6 +76,10 @@ export function scriptedTrainer({ renderer, faults }: ScriptedTrainerOptions): T
       return { live: { ...live, nextSeqId: live.nextSeqId + 1 }, samplerModel: `${live.modelId}${SAMPLER}` };
     },
 
+    async fetchWeights() {
+      throw new ServiceError('fatal', 'scripted models have no weights', { service: 'scripted trainer' });
+    },
+
     async release() {},
   };
 }

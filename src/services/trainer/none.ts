@@ -14,5 +14,6 @@ export const noTrainer: Trainer = {
   forward: refuse,
   save: refuse,
   saveForSampler: refuse,
+  fetchWeights: refuse,
   release: async () => {},
 };

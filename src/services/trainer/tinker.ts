@@ -157,6 +157,10 @@ export function tinkerTrainer(
       return { live: advance(live), samplerModel: (await save.result()).path };
     },
 
+    async fetchWeights(samplerModel) {
+      throw new ServiceError('fatal', `cannot fetch ${samplerModel}`, { service });
+    },
+
     /** Also after a cancellation: what nobody will use should not hold memory. */
     async release(live) {
       try {

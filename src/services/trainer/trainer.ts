@@ -79,6 +79,11 @@ export interface Trainer {
     name: string,
     signal: AbortSignal,
   ): Promise<{ live: LiveModel; samplerModel: string }>;
+  /**
+   * Writes what `saveForSampler` named (a model, or a PEFT adapter) as files into a new folder below `folder` and gives
+   * that one's path; weights that already are a folder stay where they are.
+   */
+  fetchWeights(samplerModel: string, folder: string, signal: AbortSignal): Promise<string>;
   /** Forgets a live model. Never fails. */
   release(live: LiveModel, signal: AbortSignal): Promise<void>;
 }

@@ -1,0 +1,80 @@
+import { z } from 'zod';
+
+/** The sections of a configuration that name services: who samples, who trains, who fills a role. */
+
+const count = z.int().min(1);
+
+/** First digits of the SHA-256 of the bundled base model's weights; a test holds it against the file. */
+export const bundledRevision = 'sha256:bfd8498ef621';
+
+/** A literal, or the name of an environment variable that the worker reads at the moment of the call. */
+export const envOr = z.union([
+  z.string().min(1),
+  z.strictObject({
+    env: z.string().regex(/^[A-Z][A-Z0-9_]*$/, 'use the name of an environment variable: A-Z, 0-9 and "_"'),
+  }),
+]);
+
+/** Most requests at once to the service's address; what it can take below that is found out (`src/core/aimd.ts`). */
+const maxConcurrency = count.max(10_000).optional();
+
+const openaiSampler = z.strictObject({
+  kind: z.literal('openai'),
+  baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
+  apiKey: envOr.optional(),
+  timeoutMs: count.default(120_000),
+  maxConcurrency,
+  /** What is sent: token ids (vLLM, SGLang, the bundled engine), or text to servers that take and give only text. */
+  prompts: z.enum(['tokens', 'text']).default('tokens'),
+});
+const tinkerSampler = z.strictObject({
+  kind: z.literal('tinker'),
+  baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
+  apiKey: envOr.optional(),
+  timeoutMs: count.default(120_000),
+  maxConcurrency,
+});
+const scripted = z.strictObject({ kind: z.literal('scripted') });
+const tinkerTrainer = z.strictObject({
+  kind: z.literal('tinker'),
+  baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
+  apiKey: envOr.optional(),
+  timeoutMs: count.default(120_000),
+  /** LoRA rank; null trains all parameters (the bundled engine does only that). */
+  loraRank: count.nullable().default(null),
+});
+
+export const policy = z.strictObject({
+  /** The base model's name, as sampler and trainer know it. */
+  base: z.string().min(1).default('astroflow-countdown'),
+  /** Anything that changes when the base's weights do; part of every content key. */
+  revision: z.string().default(bundledRevision),
+  /** Folder with tokenizer.json, relative to the repository or absolute; `bytes`: UTF-8 bytes, for models we only script. */
+  tokenizer: z.string().min(1).default('engine/base/model'),
+  /** `chat`: the model's own chat template, from its tokenizer folder. `plain`: the messages' texts, joined. */
+  template: z.enum(['plain', 'chat']).default('plain'),
+  sampler: z
+    .discriminatedUnion('kind', [openaiSampler, tinkerSampler, scripted])
+    .default({ kind: 'openai', baseUrl: { env: 'ASTROFLOW_ENGINE_URL' }, timeoutMs: 120_000, prompts: 'tokens' }),
+  /** Null: nothing is trained; the run searches, writes traces and scores the base model. */
+  trainer: z
+    .discriminatedUnion('kind', [tinkerTrainer, scripted])
+    .nullable()
+    .default({ kind: 'tinker', baseUrl: { env: 'ASTROFLOW_ENGINE_URL' }, timeoutMs: 120_000, loraRank: null }),
+});
+
+const chatModel = z.strictObject({
+  kind: z.literal('openai-chat'),
+  /** As the server knows it. */
+  model: z.string().min(1),
+  baseUrl: envOr,
+  apiKey: envOr.optional(),
+  timeoutMs: count.default(120_000),
+  maxConcurrency,
+});
+/** Who fills a role: the policy's own base model, another one behind `/v1/chat/completions`, or a script. */
+export const roleModel = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('policy') }),
+  chatModel,
+  scripted,
+]);

@@ -1,0 +1,47 @@
+import type { RlPlan, SftPlan } from '../../../config/plan.ts';
+import type { ChatRow, PromptRow } from '../../../core/chat-rows.ts';
+
+/** What a training job is made from: a stage as a whole, on a trainer that knows nothing of Astroflow. */
+export type RecipeInput = {
+  /** A folder or a hub's name that the trainer loads: the base, or the checkpoint of the stage before. */
+  model: string;
+  /** The job's own folder, absolute. Files go below it, and so do the trainer's checkpoints. */
+  folder: string;
+  seed: number;
+  /** How prompts become text: `chat` by the model's own template, `plain` by joining the messages' texts. */
+  template: 'plain' | 'chat';
+} & (
+  | { stage: 'sft'; params: SftPlan['params']; rows: readonly ChatRow[] }
+  | { stage: 'rl'; params: RlPlan['params']; rows: readonly PromptRow[] }
+);
+
+/** The command line and the files of a job. */
+export interface PreparedJob {
+  /** Paths are relative to the job's folder. */
+  files: Readonly<Record<string, string | Uint8Array>>;
+  command: readonly string[];
+  env: Readonly<Record<string, string>>;
+}
+
+/** What a job that succeeded has left. */
+export interface TrainedModel {
+  /** Absolute path of the final model's folder, which `transformers` loads. */
+  model: string;
+  /** Optimiser steps as the trainer counted them, earlier attempts of the job included. */
+  globalStep: number;
+  /** The step that this attempt of the job began with, read from its own log; 0 for a fresh start. */
+  resumedFrom: number;
+  metrics: Readonly<Record<string, number>>;
+}
+
+/** How one trainer is run. */
+export interface Recipe {
+  name: string;
+  /**
+   * Pure: equal input gives equal files and commands, so that a retry writes the same again. The command resumes from
+   * the newest checkpoint in the folder, if there is one.
+   */
+  prepare(input: RecipeInput): PreparedJob;
+  /** @throws ServiceError (fatal) when the folder does not hold what a finished job leaves */
+  collect(input: RecipeInput): Promise<TrainedModel>;
+}
