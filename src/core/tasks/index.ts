@@ -6,6 +6,9 @@ import { sudoku4Task } from './sudoku4.ts';
 /** Every task that a configuration can name. */
 export const tasks = [countdownTask, mathTask, sudoku4Task] as unknown as readonly TaskDefinition[];
 
+/** Every task with the options that it has by default. */
+export const defaultTasks = (): Task[] => tasks.map((task) => task.create(task.options.parse({ name: task.name })));
+
 /**
  * The task that a configuration's `task` section describes, its options already validated.
  * @throws RangeError that lists the known tasks

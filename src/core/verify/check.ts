@@ -1,7 +1,7 @@
-import { compareValues } from './compare.ts';
-import { exactValue } from './exact.ts';
+import { compareValues } from './compare/compare.ts';
 import { LimitError, newBudget, UndefinedError } from './limits.ts';
-import { type Parsed, parseAnswer } from './parse-answer.ts';
+import { exactValue } from './numbers/exact.ts';
+import { type Parsed, parseAnswer } from './parse/parse-answer.ts';
 import type { Value } from './values.ts';
 import { different, equal, type Options, unknown, type Verdict } from './verdict.ts';
 

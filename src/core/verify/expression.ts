@@ -1,4 +1,4 @@
-import type { Fraction } from './fraction.ts';
+import type { Fraction } from './numbers/fraction.ts';
 
 /** A parsed scalar. Sums and products are flat, so that a long one is not a deep one. */
 export type Expression =

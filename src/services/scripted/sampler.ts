@@ -1,5 +1,5 @@
 import { createRandom, deriveSeed, type Random } from '../../core/seed.ts';
-import { tasks } from '../../core/tasks/index.ts';
+import { defaultTasks } from '../../core/tasks/index.ts';
 import type { ServiceError } from '../errors.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import type { Completion, SampleRequest, Sampler } from '../sampler/sampler.ts';
@@ -24,7 +24,7 @@ export const scriptedLogprob = (token: number): number => -(0.05 + 0.15 * (token
  */
 export function scriptedSampler({ renderer, faults }: ScriptedSamplerOptions): Sampler {
   const journal = memoryJournal();
-  const scripts = tasks.map((task) => task.create(task.options.parse({ name: task.name })));
+  const scripts = defaultTasks();
 
   /** A prompt of no task gets an empty answer: a model that understands nothing ends its text at once. */
   function write(text: string, random: Random, retries: number): string {

@@ -1,6 +1,6 @@
 import { contentKey } from '../../core/key.ts';
 import type { Json } from '../../core/problem.ts';
-import { tasks } from '../../core/tasks/index.ts';
+import { defaultTasks } from '../../core/tasks/index.ts';
 import { ServiceError } from '../errors.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import { sumLoss } from '../trainer/loss.ts';
@@ -30,7 +30,7 @@ export function scriptedTrainer({ renderer, faults }: ScriptedTrainerOptions): T
     if (fault) throw fault;
   }
 
-  const markers = tasks.map((task) => task.create(task.options.parse({ name: task.name })).phrases.backtrackMarker);
+  const markers = defaultTasks().map((task) => task.phrases.backtrackMarker);
   const goesBack = (data: Datum[]) =>
     data.some((datum) => {
       const text = renderer.decode(datum.tokens);

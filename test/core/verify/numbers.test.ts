@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import * as ball from '../../../src/core/verify/ball.ts';
+import { LimitError, newBudget } from '../../../src/core/verify/limits.ts';
+import * as ball from '../../../src/core/verify/numbers/ball.ts';
 import {
   arctangent,
   exponential,
@@ -8,9 +9,8 @@ import {
   pi,
   sineAndCosine,
   squareRoot,
-} from '../../../src/core/verify/elementary.ts';
-import { type Fraction, fraction, power } from '../../../src/core/verify/fraction.ts';
-import { LimitError, newBudget } from '../../../src/core/verify/limits.ts';
+} from '../../../src/core/verify/numbers/elementary.ts';
+import { type Fraction, fraction, power } from '../../../src/core/verify/numbers/fraction.ts';
 
 const rationals: fc.Arbitrary<Fraction> = fc
   .tuple(fc.bigInt(-(10n ** 6n), 10n ** 6n), fc.bigInt(1n, 10n ** 4n))
