@@ -26,6 +26,8 @@ from .errors import ApiError, FieldError
 
 KINDS = ("weights", "sampler_weights")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+# A model's id is made of its session's: `session-4f0c:train:0`.
+MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 TEMPORARY = ".partial-"
 MODEL_FILES = (
     "config.json",
@@ -52,8 +54,9 @@ class CheckpointRef:
         parts = path.removeprefix("tinker://").split("/")
         if not path.startswith("tinker://") or len(parts) != 3 or parts[1] not in KINDS:
             raise FieldError(field, path, "must look like tinker://<model id>/weights|sampler_weights/<name>")
-        for part in (parts[0], parts[2]):
-            check_name(part, field)
+        if not MODEL_ID.fullmatch(parts[0]):
+            raise FieldError(field, path, f"has a model id that cannot be one: {parts[0]!r}")
+        check_name(parts[2], field)
         return CheckpointRef(*parts)
 
 
@@ -83,18 +86,33 @@ class CheckpointStore:
 
     def meta(self, ref: CheckpointRef, field: str = "path") -> dict[str, Any]:
         try:
-            return orjson.loads((self.folder(ref) / "meta.json").read_bytes())
+            meta = orjson.loads((self.folder(ref) / "meta.json").read_bytes())
         except FileNotFoundError:
-            raise ApiError(404, f"Checkpoint {ref} does not exist (or expired)", path=field, value=str(ref)) from None
+            meta = None
+        if meta is None or _expired(meta):
+            raise ApiError(404, f"Checkpoint {ref} does not exist (or expired)", path=field, value=str(ref))
+        return meta
+
+    def amend(self, ref: CheckpointRef, field: str = "path", **changes: Any) -> None:
+        """Changes what is said about a checkpoint, such as when it expires; never what it holds."""
+        meta = self.meta(ref, field) | changes
+        file = self.folder(ref) / "meta.json"
+        written = file.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+        written.write_bytes(orjson.dumps(meta, option=orjson.OPT_INDENT_2))
+        _sync(written)
+        os.replace(written, file)
 
     def list(self, kind: str | None = None, model_id: str = "*") -> Iterator[tuple[CheckpointRef, dict[str, Any]]]:
-        """All whole checkpoints, oldest first."""
+        """All whole checkpoints that have not expired, oldest first."""
+        yield from ((ref, meta) for ref, meta in self._all(kind, model_id) if not _expired(meta))
+
+    def _all(self, kind: str | None = None, model_id: str = "*") -> list[tuple[CheckpointRef, dict[str, Any]]]:
         found = []
         for file in self._root.glob(f"{model_id}/{kind or '*'}/*/meta.json"):
             *_, owner, found_kind, name, _ = file.parts
             if not name.startswith(TEMPORARY):
                 found.append((CheckpointRef(owner, found_kind, name), orjson.loads(file.read_bytes())))
-        yield from sorted(found, key=lambda item: item[1]["created"])
+        return sorted(found, key=lambda item: item[1]["created"])
 
     def save(
         self,
@@ -138,8 +156,8 @@ class CheckpointStore:
         shutil.rmtree(self.folder(ref))
 
     def remove_expired(self) -> None:
-        for ref, meta in list(self.list()):
-            if meta.get("expires") is not None and meta["expires"] < time.time():
+        for ref, meta in self._all():
+            if _expired(meta):
                 shutil.rmtree(self.folder(ref), ignore_errors=True)
 
 
@@ -147,6 +165,10 @@ def exists_already(ref: CheckpointRef) -> ApiError:
     return ApiError(
         409, f"Checkpoint {ref} exists already: choose another name, or pass overwrite", path="path", value=str(ref)
     )
+
+
+def _expired(meta: dict[str, Any]) -> bool:
+    return meta.get("expires") is not None and meta["expires"] < time.time()
 
 
 def _sync(path: Path) -> None:

@@ -58,6 +58,27 @@ def test_expired_checkpoints_go_at_the_next_save(store, monkeypatch):
     assert error.value.status == 404
 
 
+def test_an_expired_checkpoint_is_gone_before_it_is_removed(store):
+    save(store)
+    store.amend(REF, expires=time.time() - 1)
+    assert store.folder(REF).exists() and list(store.list()) == []
+    with pytest.raises(ApiError) as error:
+        store.meta(REF)
+    assert error.value.status == 404
+
+
+def test_amending_changes_what_was_named_and_nothing_else(store):
+    save(store, ttl=60)
+    before = store.meta(REF)
+    store.amend(REF, expires=None, public=True)
+    assert store.meta(REF) == before | {"expires": None, "public": True}
+    assert not list(store.folder(REF).glob(".*"))
+
+
+def test_a_model_id_may_be_made_of_its_session():
+    assert CheckpointRef.parse("tinker://session-4f:train:0/weights/a", "path").model_id == "session-4f:train:0"
+
+
 @pytest.mark.parametrize(
     "path", ["x", "tinker://a/b", "tinker://a/other/c", "tinker://../weights/c", "tinker://a/weights/c/d"]
 )
