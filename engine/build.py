@@ -31,6 +31,7 @@ def build_service(arguments: argparse.Namespace) -> Service:
     compute.start()
     return Service(
         name=arguments.name,
+        tokenizer=str(arguments.model.resolve()),
         max_positions=architecture.max_positions,
         compute=compute,
         vocabulary=vocabulary,

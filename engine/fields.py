@@ -94,19 +94,19 @@ class Fields:
 
 
 def token_ids(value: Any, path: str, vocabulary: int) -> np.ndarray:
-    """A non-empty list of token ids as int64."""
-    if not isinstance(value, list) or not value:
+    """A non-empty list (or array) of token ids as int64."""
+    if not isinstance(value, (list, np.ndarray)) or not len(value):
         raise FieldError(path, value, "must be a non-empty list of token ids")
     ids = numbers(value, path, integral=True)
     outside = (ids < 0) | (ids >= vocabulary)
     if outside.any():
         at = int(outside.argmax())
-        raise FieldError(f"{path}[{at}]", value[at], f"must be a token id from 0 to {vocabulary - 1}")
+        raise FieldError(f"{path}[{at}]", int(ids[at]), f"must be a token id from 0 to {vocabulary - 1}")
     return ids
 
 
 def numbers(value: Any, path: str, *, integral: bool) -> np.ndarray:
-    """A flat list of finite numbers, as int64 or float32."""
+    """A flat list (or array) of finite numbers, as int64 or float32."""
     wanted = "whole numbers" if integral else "finite numbers"
     try:
         array = np.asarray(value)
@@ -121,7 +121,7 @@ def numbers(value: Any, path: str, *, integral: bool) -> np.ndarray:
         array = array.astype(np.int64 if integral else np.float32)
     if not integral and not np.isfinite(array).all():
         at = int((~np.isfinite(array)).argmax())
-        raise FieldError(f"{path}[{at}]", value[at], "must be finite in single precision")
+        raise FieldError(f"{path}[{at}]", float(value[at]), "must be finite in single precision")
     return array
 
 

@@ -17,7 +17,11 @@ POLL_SECONDS = 20.0
 
 @dataclass
 class Future:
+    """``digest`` tells a repeat of the same request from another one; ``cancel`` stops the work, where it can be."""
+
     request_id: str
+    digest: str = ""
+    cancel: Callable[[], None] | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
     answer: dict[str, Any] | None = None
     finished_at: float | None = None
@@ -28,11 +32,20 @@ class Futures:
         self._kept_seconds, self._clock = kept_seconds, clock
         self._futures: dict[str, Future] = {}
 
-    def create(self) -> Future:
+    def create(self, request_id: str | None = None, digest: str = "") -> Future:
         self._forget_old()
-        future = Future(f"req-{uuid.uuid4().hex}")
+        future = Future(request_id or f"req-{uuid.uuid4().hex}", digest)
         self._futures[future.request_id] = future
         return future
+
+    def find(self, request_id: str) -> Future | None:
+        return self._futures.get(request_id)
+
+    def cancel(self, request_id: str) -> None:
+        """Stops what is still being worked on; does nothing for anything else."""
+        future = self._futures.get(request_id)
+        if future is not None and future.answer is None and future.cancel is not None:
+            future.cancel()
 
     def finish(self, future: Future, result: dict[str, Any] | None, error: Exception | None) -> None:
         if error is None:

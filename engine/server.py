@@ -12,8 +12,11 @@ from starlette.responses import Response
 from .errors import ApiError, FieldError
 from .openai_api import add_openai_routes
 from .service import Service, answer
+from .sessions import Sessions
 from .tinker_api import add_tinker_routes
 from .tinker_catalog import add_catalog_routes
+from .tinker_sampling import add_sampling_routes
+from .training_requests import TrainingRequests
 
 log = logging.getLogger("astroflow.engine")
 
@@ -23,8 +26,11 @@ CALL_FIELDS = ("call", "activity", "attempt", "prompt_tokens", "completion_token
 def create_app(service: Service) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     add_openai_routes(app, service)
-    add_tinker_routes(app, service)
-    add_catalog_routes(app, service)
+    sessions = Sessions()
+    requests = TrainingRequests(service, sessions)
+    add_tinker_routes(app, service, requests)
+    add_sampling_routes(app, service, sessions)
+    add_catalog_routes(app, service, sessions, requests)
 
     @app.get("/astroflow/usage")
     async def usage(prefix: str = "") -> Response:

@@ -23,6 +23,11 @@ from .models import Models
 from .training_queue import TrainJob
 from .vocabulary import Stops, Vocabulary
 
+try:
+    import zstandard  # optional: clients are told not to compress, see `client/config`
+except ImportError:
+    zstandard = None
+
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_PROMPTS, MAX_SAMPLES, MAX_ROWS = 4096, 1024, 16384
 MAX_STOPS, MAX_STOP_CHARACTERS = 16, 200
@@ -31,7 +36,10 @@ LARGEST_SEED = 2**63 - 1
 
 @dataclass
 class Service:
+    """``tokenizer`` is where transformers finds it: a folder of this machine."""
+
     name: str
+    tokenizer: str
     max_positions: int
     compute: Compute
     vocabulary: Vocabulary
@@ -58,15 +66,41 @@ class Caller:
 
 
 async def read_body(request: Request) -> dict[str, Any]:
-    if "protobuf" in request.headers.get("content-type", ""):
-        raise ApiError(415, "protobuf bodies are not supported by this engine: send JSON")
+    if is_protobuf(request):
+        raise ApiError(415, "protobuf bodies are understood by forward_backward only: send JSON")
+    return parse_body(await read_bytes(request))
+
+
+def is_protobuf(request: Request) -> bool:
+    return "protobuf" in request.headers.get("content-type", "")
+
+
+async def read_bytes(request: Request) -> bytes:
+    """The body, decompressed. No more than MAX_BODY_BYTES are held before or after."""
     size, chunks = 0, []
     async for chunk in request.stream():
         size += len(chunk)
         if size > MAX_BODY_BYTES:
-            raise ApiError(413, f"The body is larger than {MAX_BODY_BYTES} bytes: send fewer items per request")
+            raise _too_large()
         chunks.append(chunk)
-    return parse_body(b"".join(chunks))
+    body = b"".join(chunks)
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("identity", ""):
+        return body
+    if encoding != "zstd" or zstandard is None:
+        raise ApiError(415, f"Content-Encoding {encoding!r} is not understood by this engine: send the body as it is")
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(body) as reader:
+            whole = reader.read(MAX_BODY_BYTES + 1)
+    except zstandard.ZstdError as error:
+        raise ApiError(400, f"The body is not zstd: {error}") from None
+    if len(whole) > MAX_BODY_BYTES:
+        raise _too_large()
+    return whole
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, f"The body is larger than {MAX_BODY_BYTES} bytes: send fewer items per request")
 
 
 def answer(value: Any, status: int = 200) -> Response:

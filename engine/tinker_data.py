@@ -1,4 +1,4 @@
-"""From the training protocol's JSON to arrays: model inputs, data and losses, with errors that name the field."""
+"""From the training protocol's bodies to arrays: model inputs, data and losses, with errors that name the field."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import numpy as np
 
 from .errors import FieldError
 from .fields import Fields, numbers, token_ids
+from .service import Service
 from .trainer import Adam, Datum, Loss
 
+PREFIX = "/api/v1"
+LARGEST_SEQ = 2**31 - 1
 MAX_DATA = 4096
 LOSS_INPUTS = {
     "cross_entropy": ("weights",),
@@ -36,6 +39,15 @@ def read_model_input(value: Any, path: str, vocabulary: int, longest: int) -> np
     return ids
 
 
+def read_base(fields: Fields, service: Service) -> str:
+    base = fields.string("base_model", service.name)
+    if base != service.name:
+        raise FieldError(
+            fields.path("base_model"), base, f"must be {service.name!r}, the only base model of this engine"
+        )
+    return base
+
+
 def read_loss(fields: Fields) -> Loss:
     name = fields.string("loss_fn")
     if name not in LOSS_INPUTS:
@@ -52,7 +64,10 @@ def read_loss(fields: Fields) -> Loss:
 
 
 def read_data(fields: Fields, loss: Loss, vocabulary: int, longest: int) -> list[Datum]:
-    """``data``: sequences aligned after the shift, so every array is as long as its ``model_input``."""
+    """``data``: sequences aligned after the shift, so every array is as long as its ``model_input``.
+
+    Cross-entropy without ``weights`` weighs every target 1.
+    """
     return [
         _read_datum(Fields(item, fields.path(f"data[{at}]")), loss, vocabulary, longest)
         for at, item in enumerate(fields.list("data", MAX_DATA))
@@ -68,7 +83,10 @@ def _read_datum(fields: Fields, loss: Loss, vocabulary: int, longest: int) -> Da
         at = int(outside.argmax())
         path = f"{inputs.path('target_tokens')}.data[{at}]"
         raise FieldError(path, int(targets[at]), f"must be a token id from 0 to {vocabulary - 1}")
-    arrays = {name: _tensor(inputs, name, len(ids), integral=False) for name in LOSS_INPUTS[loss.name]}
+    if loss.name == "cross_entropy" and not inputs.has("weights"):
+        arrays = {"weights": np.ones(len(ids), np.float32)}
+    else:
+        arrays = {name: _tensor(inputs, name, len(ids), integral=False) for name in LOSS_INPUTS[loss.name]}
     inputs.done()
     fields.done()
     return Datum(ids, targets, **arrays)
@@ -85,6 +103,16 @@ def _tensor(inputs: Fields, name: str, length: int, *, integral: bool) -> np.nda
     if len(array) != length:
         raise FieldError(path, f"{len(array)} numbers", f"must have {length} numbers, one per token of model_input")
     return array
+
+
+def read_optimizer(fields: Fields) -> None:
+    """``optimizer_config`` names the one optimiser there is, or nothing."""
+    config = fields.object("optimizer_config", None)
+    if config is not None:
+        kind = config.string("type", "adamw")
+        if kind != "adamw":
+            raise FieldError(config.path("type"), kind, "must be 'adamw', the only optimiser of this engine")
+        config.done()
 
 
 def read_adam(fields: Fields) -> Adam:
