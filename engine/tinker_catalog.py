@@ -134,21 +134,22 @@ def add_catalog_routes(app: FastAPI, service: Service, sessions: Sessions, reque
 
     def runs() -> list[dict[str, Any]]:
         """Latest request first."""
-        found = {record.model_id: _run(record.model_id, record.last_request_time) for record in requests.records()}
+        found, latest = {}, {}
         for record in requests.records():
-            found[record.model_id]["user_metadata"] = record.user_metadata
+            found[record.model_id] = run(record.model_id, record.user_metadata)
+            latest[record.model_id] = record.last_request_time
         for ref, meta in store.list():
-            run = found.setdefault(ref.model_id, _run(ref.model_id, 0.0))
-            run["last_checkpoint" if ref.kind == "weights" else "last_sampler_checkpoint"] = summary(ref, meta)
-            run["at"] = max(run["at"], meta["created"])
-        ordered = sorted(found.values(), key=lambda run: -run["at"])
-        return [{**run, "last_request_time": _iso(run.pop("at"))} for run in ordered]
+            entry = found.setdefault(ref.model_id, run(ref.model_id, None))
+            entry["last_checkpoint" if ref.kind == "weights" else "last_sampler_checkpoint"] = summary(ref, meta)
+            latest[ref.model_id] = max(latest.get(ref.model_id, 0.0), meta["created"])
+        ordered = sorted(found, key=lambda model_id: -latest[model_id])
+        return [found[model_id] | {"last_request_time": _iso(latest[model_id])} for model_id in ordered]
 
-    def _run(model_id: str, at: float) -> dict[str, Any]:
+    def run(model_id: str, user_metadata: dict[str, Any] | None) -> dict[str, Any]:
         return {
             "training_run_id": model_id, "base_model": service.name, "model_owner": "local", "is_lora": False,
             "lora_rank": None, "corrupted": False, "last_checkpoint": None, "last_sampler_checkpoint": None,
-            "user_metadata": None, "at": at,
+            "user_metadata": user_metadata,
         }  # fmt: skip
 
     @app.get(f"{PREFIX}/training_runs")
@@ -158,9 +159,9 @@ def add_catalog_routes(app: FastAPI, service: Service, sessions: Sessions, reque
 
     @app.get(RUN)
     async def training_run(model_id: str) -> Response:
-        for run in runs():
-            if run["training_run_id"] == model_id:
-                return answer(run)
+        for found in runs():
+            if found["training_run_id"] == model_id:
+                return answer(found)
         raise ApiError(404, f"Training run {model_id!r} is unknown", path="training_run_id", value=model_id)
 
     # Checkpoints

@@ -155,6 +155,19 @@ def test_a_pass_gives_the_logprobs_of_the_targets(service):
     assert result.metrics["loss:sum"] == pytest.approx(-sum(first.data) - sum(second.data), rel=1e-4)
 
 
+def test_a_batch_sent_in_several_requests_is_one_batch(service, monkeypatch):
+    texts = [LESSON, "Use 1 2 to make 3\n", "Use 7 5 to make 12\n7+5=12", "Use 8 2 to make 16\n", "Use 6 6\n"]
+    whole, split = new_model(service), new_model(service)
+    expected = whole.forward_backward([datum(text) for text in texts], "cross_entropy").result(SECONDS)
+    config = service.holder._client_config
+    monkeypatch.setattr(service.holder, "_client_config", config.model_copy(update={"fwdbwd_max_chunk_len": 2}))
+    result = split.forward_backward([datum(text) for text in texts], "cross_entropy").result(SECONDS)
+    assert [o["logprobs"].shape for o in result.loss_fn_outputs] == [[len(encode(text))] for text in texts]
+    assert result.metrics == pytest.approx(expected.metrics, rel=1e-5)
+    norms = [model.optim_step(ADAM).result(SECONDS).metrics["grad_norm:mean"] for model in (whole, split)]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-5)
+
+
 @pytest.mark.parametrize("loss", ["importance_sampling", "ppo"])
 def test_reinforcement_makes_good_samples_likelier_than_bad_ones(service, base, loss):
     data, sampled = rollout_data(base)
