@@ -12,6 +12,9 @@ describe('the import rule', () => {
     ['services/store/folder.ts', 'node:fs/promises', false],
     ['activities/search.ts', '../services/store/store.ts', false],
     ['cli/demo.ts', '../workers/worker.ts', false],
+    ['services/tinker/client.ts', './archive.ts', false],
+    ['services/tinker/proto-schema.ts', 'protobufjs', false],
+    ['services/trainer/tinker.ts', '../tinker/index.ts', false],
   ])('lets %s import %s', (file, target, typeOnly) => {
     expect(violation(file, { target, typeOnly })).toBeNull();
   });
@@ -29,6 +32,9 @@ describe('the import rule', () => {
     ['workers/worker.ts', '../cli/home.ts', false, 'workers must not import cli'],
     ['core/key.ts', '../../scripts/setup.mjs', false, 'outside src/'],
     ['attic/old.ts', './x.ts', false, 'not one of the rooms'],
+    ['services/tinker/client.ts', '../errors.ts', true, 'services/tinker must not import services'],
+    ['services/tinker/client.ts', '../../core/key.ts', false, 'services/tinker must not import core'],
+    ['services/tinker/client.ts', 'openai', false, 'services/tinker must not import openai'],
   ])('stops %s from importing %s', (file, target, typeOnly, message) => {
     expect(violation(file, { target, typeOnly })).toContain(message);
   });

@@ -201,6 +201,7 @@ describe('a Tinker sampler', () => {
   const time = fakeTime();
   const sampler = () => tinkerSampler({ baseUrl: server.baseUrl, timeoutMs: 5000 }, {}, renderer, time);
   const future = '/retrieve_future';
+  const asked = () => server.requests.filter(({ path }) => path === '/asample').map(({ body }) => body);
   const sequence = (token: number, change = {}) => ({
     tokens: [token, 3],
     logprobs: [-1, -0.5],
@@ -212,15 +213,14 @@ describe('a Tinker sampler', () => {
   it('asks once per prompt, with different noise for equal prompts', async () => {
     server.answer(future, { json: two() });
     const result = await sampler().sample(request, signal);
-    const asked = server.requests.filter(({ path }) => path === '/asample').map(({ body }) => body);
-    expect(asked[0]).toEqual({
+    expect(asked()[0]).toEqual({
       model_path: request.model,
       prompt: { chunks: [{ type: 'encoded_text', tokens: [13, 27] }] },
       num_samples: 2,
       sampling_params: { max_tokens: 8, seed: 5, temperature: 0.7, stop: ['\n'] },
       type: 'sample',
     });
-    const seeds = asked.map((body) => (body.sampling_params as { seed: number }).seed);
+    const seeds = asked().map((body) => (body.sampling_params as { seed: number }).seed);
     expect(new Set(seeds).size).toBe(2);
     expect(result.completions[1]?.[1]).toEqual({
       tokens: [24, 3],
@@ -234,7 +234,7 @@ describe('a Tinker sampler', () => {
   it('names the end-of-text token where there is no stop string, and the base where there is no path', async () => {
     server.answer(future, { json: two({ stop_reason: 'length' }) });
     const result = await sampler().sample({ ...request, model: 'base', stops: [] }, signal);
-    expect(server.requests[0]?.body).toMatchObject({
+    expect(asked()[0]).toMatchObject({
       base_model: 'base',
       sampling_params: { stop: [renderer.eosToken] },
     });
@@ -302,7 +302,7 @@ describe('a Tinker sampler', () => {
   it('confirms a name by sampling one token from it', async () => {
     server.answer(future, { json: { sequences: [sequence(23)] } });
     await sampler().confirm(request.model, signal);
-    expect(server.requests[0]?.body).toMatchObject({ num_samples: 1, sampling_params: { max_tokens: 1 } });
+    expect(asked()[0]).toMatchObject({ num_samples: 1, sampling_params: { max_tokens: 1 } });
   });
 
   it('keeps no journal', async () => {

@@ -30,7 +30,9 @@ describe('a Tinker trainer restores', () => {
     server.answer(future, { json: { model_id: 'm' } });
     const restored = await trainer().restore(base, { optimizer: true }, signal);
     expect(restored).toEqual({ modelId: 'm', nextSeqId: 1, checkpointId: 'base' });
-    expect(server.paths()).toEqual(['/create_session', '/create_model', future]);
+    // The server is asked what it can once, before anything else.
+    const asked = ['/get_server_capabilities', '/client/config', '/openapi.json'];
+    expect(server.paths()).toEqual([...asked, '/create_session', '/create_model', future]);
     expect(bodies('/create_model')[0]).toMatchObject({ session_id: 's1', model_seq_id: 0, base_model: 'b' });
   });
 

@@ -1,11 +1,14 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { ServiceErrorKind } from '../../src/services/errors.ts';
 import { chunk, combine } from '../../src/services/tinker/batch.ts';
-import { tinkerClient } from '../../src/services/tinker/client.ts';
-import { encodedText, type ForwardBackwardOutput } from '../../src/services/tinker/protocol.ts';
-import { trainStep } from '../../src/services/tinker/train-step.ts';
-import type { TinkerOptions } from '../../src/services/tinker/transport.ts';
+import {
+  encodedText,
+  type ForwardBackwardOutput,
+  type TinkerErrorKind,
+  type TinkerOptions,
+  tinkerClient,
+  trainingModel,
+} from '../../src/services/tinker/index.ts';
 import { type DoubleAnswer, fakeTime, type TinkerDouble, tinkerDouble } from './tinker-double.ts';
 
 let server: TinkerDouble;
@@ -77,7 +80,7 @@ describe('submitting a request', () => {
     ['lost', '/create_model', { status: 404, json: { detail: 'Session s does not exist' } }, /Session s/],
     ['ambiguous', '/optim_step', { status: 500, json: { detail: 'boom' } }, /boom/],
     ['ambiguous', '/optim_step', { drop: true }, /broke during \/optim_step/],
-  ] as [ServiceErrorKind, string, DoubleAnswer, RegExp][])(
+  ] as [TinkerErrorKind, string, DoubleAnswer, RegExp][])(
     'is %s when %s answers %j',
     async (kind, path, answer, message) => {
       server.answer(path, answer);
@@ -85,7 +88,7 @@ describe('submitting a request', () => {
         path === '/create_model'
           ? client().createModel({ sessionId: 's', modelSeqId: 0, baseModel: 'b', lora: null }, signal)
           : client().optimStep('m', 1, adam, signal);
-      await expect(submit).rejects.toMatchObject({ name: 'ServiceError', kind });
+      await expect(submit).rejects.toMatchObject({ name: 'TinkerError', kind });
       await expect(submit).rejects.toThrow(message);
       // What may have been executed is never sent twice.
       expect(server.requests).toHaveLength(1);
@@ -142,7 +145,7 @@ describe('waiting for a result', () => {
     const paused = { json: { type: 'try_again', queue_state: 'paused_capacity', queue_state_reason: 'no GPU' } };
     server.answer(future, tryAgain, { status: 408, json: { detail: 'timeout' } }, paused, done);
     const states: unknown[] = [];
-    const waiting = client({ onPending: (...state) => states.push(state) });
+    const waiting = client({ onPending: (...state: unknown[]) => states.push(state) });
     const pending = await waiting.saveWeights('m', 3, 'a', 60, signal);
     expect(await pending.result()).toEqual(done.json);
     expect(states).toEqual([
@@ -166,9 +169,9 @@ describe('waiting for a result', () => {
     ['fatal', { json: { error: 'bad loss', category: 'user' } }],
     ['retryable', { json: { error: 'out of memory', category: 'server' } }],
     ['retryable', { json: { error: 'something', category: 'unknown' } }],
-  ] as [ServiceErrorKind, DoubleAnswer][])('is %s after %j', async (kind, answer) => {
+  ] as [TinkerErrorKind, DoubleAnswer][])('is %s after %j', async (kind, answer) => {
     server.answer(future, answer);
-    await expect(save()).rejects.toMatchObject({ name: 'ServiceError', kind });
+    await expect(save()).rejects.toMatchObject({ name: 'TinkerError', kind });
     expect(time.sleeps).toEqual([]);
   });
 
@@ -218,7 +221,7 @@ describe('waiting for a result', () => {
 
   it('ends at the deadline, saying what the queue said', async () => {
     server.answer(future, tryAgain);
-    await expect(save()).rejects.toMatchObject({ kind: 'ambiguous' });
+    await expect(save()).rejects.toMatchObject({ kind: 'pending', requestId: 'r1', timedOut: true });
     server.answer(future, { json: { type: 'try_again', queue_state: 'paused_rate_limit' } });
     await expect(save()).rejects.toThrow(/paused_rate_limit\); .* raise timeoutMs/);
     await expect(save()).rejects.toMatchObject({ kind: 'paused' });
@@ -253,11 +256,12 @@ describe('a training step', () => {
       },
     );
     const input = { data: [datum(1), datum(2)], loss_fn: 'cross_entropy' };
-    const step = { modelId: 'm', seqId: 5, input, adam, maxDatums: 1 };
-    const result = await trainStep(client(), step, signal);
+    const model = trainingModel(client({ limits: { maxDatums: 1 } }), { modelId: 'm', nextSeqId: 5 });
+    const result = await model.step(input, adam, signal);
     expect(server.paths()).toEqual(['/forward_backward', '/forward_backward', '/optim_step', future, future, future]);
     expect(server.requests.slice(0, 3).map((request) => request.body.seq_id)).toEqual([5, 6, 7]);
-    expect(result).toMatchObject({ nextSeqId: 8, metrics: { 'grad_norm:max': 1 } });
+    expect(model.nextSeqId).toBe(8);
+    expect(result.metrics).toEqual({ 'grad_norm:max': 1 });
     expect(result.output.metrics).toEqual({ 'loss:sum': 5 });
     expect(result.output.loss_fn_outputs).toHaveLength(2);
   });
@@ -270,8 +274,9 @@ describe('a training step', () => {
         json: { error: 'no gradient', category: 'user' },
       },
     );
-    const step = { modelId: 'm', seqId: 1, input: { data: [datum(1)], loss_fn: 'cross_entropy' }, adam };
-    await expect(trainStep(client(), step, signal)).rejects.toThrow(/not finite/);
+    const model = trainingModel(client(), { modelId: 'm' });
+    const step = model.step({ data: [datum(1)], loss_fn: 'cross_entropy' }, adam, signal);
+    await expect(step).rejects.toThrow(/not finite/);
   });
 });
 
@@ -281,7 +286,8 @@ describe('a batch larger than one request', () => {
       fc.property(fc.array(fc.array(fc.nat(200), { minLength: 1 })), fc.integer({ min: 1, max: 9 }), (rows, most) => {
         const data = rows.map((row) => datum(...row));
         const limit = 400;
-        const chunks = chunk(data, most, limit);
+        const bytesOf = (row: object) => JSON.stringify(row).length;
+        const chunks = chunk(data, { maxDatums: most, maxBytes: limit }, bytesOf);
         expect(chunks.flat()).toEqual(data);
         for (const part of chunks) {
           expect(part.length).toBeLessThanOrEqual(most);

@@ -40,7 +40,7 @@ export async function startTinkerServer(options: {
   let issued = 0;
 
   function sample({ prompt, num_samples, sampling_params, model_path }: SampleInput): SampleOutput {
-    const text = renderer.decode(prompt.chunks.flatMap((chunk) => chunk.tokens));
+    const text = renderer.decode(prompt.chunks.flatMap((chunk) => (chunk.type === 'encoded_text' ? chunk.tokens : [])));
     const steps = model_path === undefined ? 0 : found(saved, model_path);
     const stops = (sampling_params.stop ?? []).filter((stop) => typeof stop === 'string');
     return {

@@ -1,13 +1,20 @@
 import { type EnvOr, resolveConnection, startHint } from '../address.ts';
-import { ServiceError } from '../errors.ts';
-import { tinkerClient } from '../tinker/client.ts';
-import { encodedText, type SampleOutput } from '../tinker/protocol.ts';
+import {
+  type Capabilities,
+  connectTinker,
+  encodedText,
+  type SampleOutput,
+  type TinkerClient,
+  TinkerError,
+} from '../tinker/index.ts';
+import { withServiceErrors } from '../tinker-link.ts';
 import { type CheckRow, createFindings, degrades, type Findings, stops, unknown, yes } from './finding.ts';
 import type { Asks } from './openai-sampler.ts';
 
 interface TinkerSection {
   baseUrl: EnvOr;
   apiKey?: EnvOr | undefined;
+  capabilities?: Partial<Capabilities> | undefined;
 }
 
 interface TinkerCheck {
@@ -17,25 +24,34 @@ interface TinkerCheck {
   deadlineMs: number;
 }
 
-type Client = ReturnType<typeof tinkerClient>;
-
-/** A client that gives up with its caller, and tells the address in `reachable`. */
-function connect({ section, env, deadlineMs }: TinkerCheck, service: string, path: string) {
-  const connection = resolveConnection(section, env, path);
-  const client = tinkerClient({ ...connection, service, hint: startHint, timeoutMs: deadlineMs });
-  return { client, root: connection.baseUrl };
+/** Findings whose probes may fail with the client's own errors. */
+function findingsOf(service: string, deadlineMs: number): Findings {
+  const findings = createFindings(service, deadlineMs);
+  return {
+    ...findings,
+    probe: (what, probe) => findings.probe(what, (signal) => withServiceErrors(() => probe(signal))),
+  };
 }
 
 /** Whether something answers that knows the model. Null: there is no use in asking further. */
-async function reach(findings: Findings, check: TinkerCheck, service: string, path: string): Promise<Client | null> {
-  let client: Client | null = null;
+async function reach(
+  findings: Findings,
+  check: TinkerCheck,
+  service: string,
+  path: string,
+): Promise<TinkerClient | null> {
+  let client: TinkerClient | null = null;
   let models: (string | undefined)[] = [];
   await findings.probe('reachable', async (signal) => {
-    const opened = connect(check, service, path);
-    const { supported_models = [] } = await opened.client.capabilities(signal);
+    const { section, env, deadlineMs } = check;
+    const connection = resolveConnection(section, env, path);
+    const { capabilities } = section;
+    const options = { ...connection, service, hint: startHint, timeoutMs: deadlineMs, capabilities };
+    const opened = await connectTinker(options, signal);
+    const { supported_models = [] } = await opened.capabilities(signal);
     models = supported_models.map(({ model_name }) => model_name);
-    client = opened.client;
-    return yes(opened.root);
+    client = opened;
+    return yes(connection.baseUrl);
   });
   if (client === null) return null;
   const named = models.filter((name) => name !== undefined);
@@ -53,7 +69,7 @@ async function reach(findings: Findings, check: TinkerCheck, service: string, pa
 export async function checkTinkerSampler(
   check: TinkerCheck & { asks: Asks | null; trains: boolean },
 ): Promise<CheckRow[]> {
-  const findings = createFindings('sampler', check.deadlineMs);
+  const findings = findingsOf('sampler', check.deadlineMs);
   const client = await reach(findings, check, 'the sampler (policy.sampler)', 'policy.sampler');
   const prompt = check.asks?.prompts[0];
   if (client === null || check.asks === null || prompt === undefined) return findings.rows;
@@ -101,7 +117,7 @@ export async function checkTinkerSampler(
 export async function checkTinkerTrainer(
   check: TinkerCheck & { loraRank: number | null; deep: boolean },
 ): Promise<CheckRow[]> {
-  const findings = createFindings('trainer', check.deadlineMs);
+  const findings = findingsOf('trainer', check.deadlineMs);
   const client = await reach(findings, check, 'the trainer (policy.trainer)', 'policy.trainer');
   if (client === null) return findings.rows;
   let sessionId: string | undefined;
@@ -125,7 +141,7 @@ export async function checkTinkerTrainer(
         lora === null ? 'a model with all parameters was made' : `a model with LoRA rank ${lora.rank} was made`,
       );
     } catch (error) {
-      if (!(error instanceof ServiceError) || error.kind !== 'fatal') throw error;
+      if (!(error instanceof TinkerError) || error.kind !== 'fatal') throw error;
       return stops('no model could be made', `${error.message}; policy.trainer.loraRank is ${check.loraRank}`);
     }
   });

@@ -1,17 +1,19 @@
-import { type EnvOr, resolveConnection, startHint } from '../address.ts';
 import { ServiceError } from '../errors.ts';
 import { createGates, type Gates } from '../gate.ts';
 import type { Renderer } from '../renderer/renderer.ts';
-import { tinkerClient } from '../tinker/client.ts';
-import { encodedText, type QueueState, type SampleInput, type SampleOutput } from '../tinker/protocol.ts';
-import type { TinkerOptions } from '../tinker/transport.ts';
+import {
+  encodedText,
+  type QueueState,
+  type SampledSequence,
+  type SampleInput,
+  type SampleOutput,
+  type TinkerOptions,
+} from '../tinker/index.ts';
+import { type TinkerSection, tinkerLink, withServiceErrors } from '../tinker-link.ts';
 import { cutAtStop } from './cut-at-stop.ts';
 import type { Completion, SampleRequest, Sampler } from './sampler.ts';
 
-export interface TinkerSamplerConfig {
-  baseUrl: EnvOr;
-  apiKey?: EnvOr | undefined;
-  timeoutMs: number;
+export interface TinkerSamplerConfig extends TinkerSection {
   /** As for an OpenAI sampler. */
   maxConcurrency?: number | undefined;
 }
@@ -29,21 +31,22 @@ export function tinkerSampler(
   { gates = createGates(), ...overrides }: Partial<TinkerOptions> & { gates?: Gates } = {},
 ): Sampler {
   let lastAddress: string | null = null;
+  const connect = tinkerLink(config, env, { path: 'policy.sampler', service }, overrides);
 
   /** One prompt, from its turn at the gate to its samples; a lost promise is asked for anew by whoever retries. */
   async function ask(input: SampleInput, signal: AbortSignal): Promise<SampleOutput> {
-    const connection = resolveConnection(config, env, 'policy.sampler');
-    const options = { ...connection, service, hint: startHint, timeoutMs: config.timeoutMs };
-    lastAddress = connection.baseUrl;
-    const gate = gates(connection.baseUrl, config.maxConcurrency);
     try {
+      const { connection, client } = await withServiceErrors(() => connect(signal));
+      lastAddress = connection.baseUrl;
+      const gate = gates(connection.baseUrl, config.maxConcurrency);
       return await gate.run(
-        async ({ overloaded }) => {
+        ({ overloaded }) => {
           const onPending = (state: QueueState) => {
             if (state.startsWith('paused')) overloaded();
           };
-          const client = tinkerClient({ ...options, onOverload: overloaded, onPending, ...overrides });
-          return (await client.sample(input, signal)).result();
+          return withServiceErrors(async () => {
+            return (await client.sample(input, signal, { onPending, onOverload: overloaded })).result();
+          });
         },
         signal,
         config.timeoutMs,
@@ -55,7 +58,7 @@ export function tinkerSampler(
     }
   }
 
-  function toCompletion(sequence: SampleOutput['sequences'][number], request: SampleRequest): Completion {
+  function toCompletion(sequence: SampledSequence, request: SampleRequest): Completion {
     const logprobs = sequence.logprobs ?? null;
     if (request.logprobs === 'required' && logprobs?.length !== sequence.tokens.length) {
       const message = `${service} gives no log-probabilities, which reinforcement learning needs`;

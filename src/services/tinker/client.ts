@@ -1,100 +1,51 @@
-import type {
-  ForwardBackwardInput,
-  ForwardBackwardOutput,
-  LoraConfig,
-  SampleInput,
-  SampleOutput,
-  ServerCapabilities,
-  TinkerAdamParams,
-} from './protocol.ts';
-import { type TinkerOptions, tinkerTransport } from './transport.ts';
+import { downloadCheckpoint } from './archive.ts';
+import { type Capabilities, unknownServer } from './capabilities.ts';
+import { catalogCalls } from './catalog-calls.ts';
+import { samplingCalls } from './sampling-calls.ts';
+import { serviceCalls } from './service-calls.ts';
+import { trainingCalls } from './training-calls.ts';
+import { type TransportOptions, tinkerTransport } from './transport.ts';
+
+export interface TinkerOptions extends TransportOptions {
+  /** What is known of the server; the rest is assumed as of a server that nothing is known about. */
+  capabilities?: Partial<Capabilities> | undefined;
+  limits?: Partial<Limits> | undefined;
+}
+
+/** Most that one request over data carries. */
+export interface Limits {
+  maxDatums: number;
+  maxBytes: number;
+}
+
+/** What the hosted service allows. */
+export const defaultLimits: Limits = { maxDatums: 1024, maxBytes: 5_000_000 };
 
 export type TinkerClient = ReturnType<typeof tinkerClient>;
 
-const SDK_VERSION = 'astroflow-0.1';
-
 /**
- * A client of the Tinker API (training and sampling over HTTP and JSON). Training requests of one model carry a dense
- * `seq_id` from 1; the caller counts. Errors are `ServiceError`s: a submit that broke is `ambiguous`, and the caller
- * starts over from a checkpoint.
+ * A client of the Tinker API: training and sampling over HTTP, in JSON or protobuf. It holds no state of any model:
+ * training requests carry a dense `seq_id` from 1, and the caller counts (`trainingModel` does it for one model).
+ * Errors are `TinkerError`s.
  */
 export function tinkerClient(options: TinkerOptions) {
-  const { get, post, submit } = tinkerTransport(options);
-
+  const can: Capabilities = { ...unknownServer, ...options.capabilities };
+  const transport = tinkerTransport(options);
+  const catalog = catalogCalls(transport, can);
   return {
-    /** Liveness only: a server may say ok before its model is loaded. */
-    health: (signal: AbortSignal) => get<{ status: string }>('/healthz', signal),
-    capabilities: (signal: AbortSignal) => get<ServerCapabilities>('/get_server_capabilities', signal),
-
-    createSession: async (signal: AbortSignal): Promise<string> => {
-      const body = { tags: ['astroflow'], user_metadata: null, sdk_version: SDK_VERSION, type: 'create_session' };
-      return (await post<{ session_id: string }>('/create_session', body, signal)).session_id;
-    },
-    heartbeat: (sessionId: string, signal: AbortSignal) =>
-      post<object>('/session_heartbeat', { session_id: sessionId, type: 'session_heartbeat' }, signal),
-
-    /** `lora` null trains all parameters, where the server can. */
-    createModel: (
-      model: { sessionId: string; modelSeqId: number; baseModel: string; lora: LoraConfig | null },
-      signal: AbortSignal,
-    ) =>
-      submit<{ model_id: string }>(
-        '/create_model',
-        {
-          session_id: model.sessionId,
-          model_seq_id: model.modelSeqId,
-          base_model: model.baseModel,
-          ...(model.lora === null ? {} : { lora_config: model.lora }),
-          type: 'create_model',
-        },
-        signal,
-      ),
-    unloadModel: (modelId: string, signal: AbortSignal) =>
-      submit<object>('/unload_model', { model_id: modelId, type: 'unload_model' }, signal),
-
-    /** Only allowed as a model's first request. */
-    loadWeights: (modelId: string, seqId: number, path: string, optimizer: boolean, signal: AbortSignal) =>
-      submit<object>(
-        '/load_weights',
-        { model_id: modelId, seq_id: seqId, path, optimizer, type: 'load_weights' },
-        signal,
-      ),
-    forwardBackward: (modelId: string, seqId: number, input: ForwardBackwardInput, signal: AbortSignal) =>
-      submit<ForwardBackwardOutput>(
-        '/forward_backward',
-        { model_id: modelId, seq_id: seqId, forward_backward_input: input, type: 'forward_backward' },
-        signal,
-      ),
-    /** The same without a gradient; not every server has it. */
-    forward: (modelId: string, seqId: number, input: ForwardBackwardInput, signal: AbortSignal) =>
-      submit<ForwardBackwardOutput>(
-        '/forward',
-        { model_id: modelId, seq_id: seqId, forward_input: input, type: 'forward' },
-        signal,
-      ),
-    optimStep: (modelId: string, seqId: number, adam: TinkerAdamParams, signal: AbortSignal) =>
-      submit<{ metrics?: Record<string, number> | null }>(
-        '/optim_step',
-        { model_id: modelId, seq_id: seqId, adam_params: adam, type: 'optim_step' },
-        signal,
-      ),
-    /** Weights and optimiser state under a name; a name that exists is refused. */
-    saveWeights: (modelId: string, seqId: number, name: string, ttlSeconds: number | undefined, signal: AbortSignal) =>
-      submit<{ path: string }>(
-        '/save_weights',
-        { model_id: modelId, seq_id: seqId, path: name, ...ttl(ttlSeconds), type: 'save_weights' },
-        signal,
-      ),
-    saveWeightsForSampler: (modelId: string, seqId: number, name: string, signal: AbortSignal) =>
-      submit<{ path: string }>(
-        '/save_weights_for_sampler',
-        { model_id: modelId, seq_id: seqId, path: name, type: 'save_weights_for_sampler' },
-        signal,
-      ),
-
-    sample: (input: SampleInput, signal: AbortSignal) =>
-      submit<SampleOutput>('/asample', { ...input, type: 'sample' }, signal),
+    /** What the server can, as far as it is known. */
+    can,
+    limits: { ...defaultLimits, ...options.limits } as Limits,
+    /** For calls that are not here. */
+    transport,
+    ...serviceCalls(transport, options),
+    ...trainingCalls(transport, can, (path, signal) => catalog.awaitCheckpoint(path, options.timeoutMs, signal)),
+    ...samplingCalls(transport, can),
+    ...catalog,
+    /**
+     * The files of a checkpoint in a folder of its own below `folder`; its path. A download that is there already is used.
+     */
+    downloadCheckpoint: async (path: string, folder: string, signal: AbortSignal): Promise<string> =>
+      downloadCheckpoint({ path, folder, options, locate: catalog.archiveUrl, key: transport.key }, signal),
   };
 }
-
-const ttl = (seconds: number | undefined) => (seconds === undefined ? {} : { ttl_seconds: seconds });

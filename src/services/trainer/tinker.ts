@@ -1,170 +1,181 @@
-import { type Connection, type EnvOr, resolveConnection, startHint } from '../address.ts';
 import { ServiceError } from '../errors.ts';
-import { type TinkerClient, tinkerClient } from '../tinker/client.ts';
-import { encodedText, type TensorData, type TinkerDatum } from '../tinker/protocol.ts';
-import { trainStep } from '../tinker/train-step.ts';
-import type { TinkerOptions } from '../tinker/transport.ts';
+import {
+  encodedText,
+  isUnknownPath,
+  keepAlive,
+  type TensorData,
+  type TinkerClient,
+  type TinkerDatum,
+  TinkerError,
+  type TinkerOptions,
+  trainingModel,
+} from '../tinker/index.ts';
+import { type Link, type TinkerSection, tinkerLink, withServiceErrors } from '../tinker-link.ts';
 import { sumLoss } from './loss.ts';
 import type { AdamParams, Datum, LiveModel, Trainer } from './trainer.ts';
 
-export interface TinkerTrainerConfig {
-  baseUrl: EnvOr;
-  apiKey?: EnvOr | undefined;
-  timeoutMs: number;
+export interface TinkerTrainerConfig extends TinkerSection {
   /** Null trains all parameters. */
   loraRank: number | null;
 }
 
 const service = 'the trainer (policy.trainer)';
-const HEARTBEAT_MS = 10_000;
+const UNLOAD_MS = 10_000;
 
+/** A session of this process, on one server. */
 interface Session {
-  id: string;
+  id: Promise<string>;
+  link: Link;
   nextModelSeqId: number;
-}
-
-/** A session of this process, at one address. */
-interface Link {
-  connection: Connection;
-  client: TinkerClient;
-  session: Promise<Session> | null;
+  /** Ends its heartbeats. */
+  stop(): void;
 }
 
 /**
  * A trainer behind the Tinker API. Models live on the server under this process's session, which is opened when the
- * first model is made and kept alive by heartbeats; models of other processes are reached by their id alone.
+ * first model is made and kept alive by heartbeats where the server wants them; models of other processes are reached
+ * by their id alone.
  */
 export function tinkerTrainer(
   config: TinkerTrainerConfig,
   env: NodeJS.ProcessEnv,
   overrides: Partial<TinkerOptions> = {},
 ): Trainer {
-  let link: Link | null = null;
-
-  /** The address may have moved since the last call: then everything starts anew there. */
-  function connect(): Link {
-    const connection = resolveConnection(config, env, 'policy.trainer');
-    const same = link?.connection.baseUrl === connection.baseUrl && link.connection.apiKey === connection.apiKey;
-    if (link === null || !same) {
-      const options = { ...connection, service, hint: startHint, timeoutMs: config.timeoutMs, ...overrides };
-      link = { connection, client: tinkerClient(options), session: null };
-    }
-    return link;
-  }
+  const connect = tinkerLink(config, env, { path: 'policy.trainer', service }, overrides);
+  let current: Session | null = null;
 
   /** Shared by all callers, so no single caller's cancellation may end it. */
-  async function openSession(at: Link): Promise<Session> {
-    if (at.session !== null) return at.session;
-    const opening = at.client.createSession(new AbortController().signal).then((id) => ({ id, nextModelSeqId: 0 }));
-    at.session = opening;
-    try {
-      const session = await opening;
-      keepAlive(at, opening, session);
-      return session;
-    } catch (error) {
-      if (at.session === opening) at.session = null;
-      throw error;
-    }
+  function openSession(link: Link): Session {
+    if (current?.link === link) return current;
+    current?.stop();
+    const session: Session = { link, id: open(link.client), nextModelSeqId: 0, stop: () => {} };
+    current = session;
+    session.id.then(
+      (id) => {
+        if (current === session) session.stop = keepAlive(link.client, id, () => forget(session));
+      },
+      () => forget(session),
+    );
+    return session;
   }
 
-  /** Beats until the session is replaced or the server has forgotten it; never keeps the process alive. */
-  function keepAlive(at: Link, opened: Promise<Session>, session: Session): void {
-    const timer = setInterval(async () => {
-      if (link !== at || at.session !== opened) return clearInterval(timer);
-      try {
-        await at.client.heartbeat(session.id, AbortSignal.timeout(HEARTBEAT_MS));
-      } catch (error) {
-        const gone = error instanceof ServiceError && (error.kind === 'lost' || error.kind === 'fatal');
-        if (gone && at.session === opened) at.session = null;
-      }
-    }, HEARTBEAT_MS);
-    timer.unref();
+  const open = (client: TinkerClient) => client.createSession(new AbortController().signal);
+
+  function forget(session: Session): void {
+    session.stop();
+    if (current === session) current = null;
+  }
+
+  async function modelOf(live: LiveModel, signal: AbortSignal) {
+    const { client } = await connect(signal);
+    return trainingModel(client, { modelId: live.modelId, nextSeqId: live.nextSeqId });
   }
 
   async function unload(client: TinkerClient, modelId: string): Promise<void> {
-    await client.unloadModel(modelId, AbortSignal.timeout(HEARTBEAT_MS)).catch(() => {});
+    await client.unloadModel(modelId, AbortSignal.timeout(UNLOAD_MS)).catch(() => {});
+  }
+
+  async function restore(
+    checkpoint: Parameters<Trainer['restore']>[0],
+    optimizer: boolean,
+    signal: AbortSignal,
+  ): Promise<LiveModel> {
+    const link = await connect(signal);
+    const { client } = link;
+    const session = openSession(link);
+    const modelSeqId = session.nextModelSeqId++;
+    const sessionId = await session.id;
+    let modelId: string;
+    try {
+      const lora = config.loraRank === null ? null : { rank: config.loraRank };
+      const model = { sessionId, modelSeqId, baseModel: checkpoint.base, lora };
+      modelId = (await (await client.createModel(model, signal)).result()).model_id;
+    } catch (error) {
+      // The session may be what the server has forgotten; the next attempt opens another.
+      if (!(error instanceof TinkerError) || error.kind !== 'retryable') forget(session);
+      throw error;
+    }
+    const model = trainingModel(client, { modelId });
+    try {
+      if (checkpoint.trainerState !== null) await model.loadWeights(checkpoint.trainerState, { optimizer }, signal);
+    } catch (error) {
+      await unload(client, modelId);
+      throw isAboutCheckpoint(error) ? expired(error) : error;
+    }
+    return { modelId, nextSeqId: model.nextSeqId, checkpointId: checkpoint.id };
   }
 
   return {
-    async restore(checkpoint, { optimizer }, signal) {
-      const at = connect();
-      const { client } = at;
-      const session = await openSession(at);
-      const modelSeqId = session.nextModelSeqId++;
-      let modelId: string;
-      try {
-        const lora = config.loraRank === null ? null : { rank: config.loraRank };
-        const model = { sessionId: session.id, modelSeqId, baseModel: checkpoint.base, lora };
-        modelId = (await (await client.createModel(model, signal)).result()).model_id;
-      } catch (error) {
-        // The session may be what the server has forgotten; the next attempt opens another.
-        if (error instanceof ServiceError && error.kind !== 'retryable') at.session = null;
-        throw error;
-      }
-      if (checkpoint.trainerState === null) return { modelId, nextSeqId: 1, checkpointId: checkpoint.id };
-      try {
-        const load = await client.loadWeights(modelId, 1, checkpoint.trainerState, optimizer, signal);
-        await load.result();
-      } catch (error) {
-        await unload(client, modelId);
-        throw isAboutCheckpoint(error) ? expired(error) : error;
-      }
-      return { modelId, nextSeqId: 2, checkpointId: checkpoint.id };
-    },
+    restore: (checkpoint, { optimizer }, signal) => withServiceErrors(() => restore(checkpoint, optimizer, signal)),
 
-    async step(live, data, loss, adam, signal) {
-      const input = {
-        data: data.map((datum) => toWire(datum, loss.name)),
-        loss_fn: loss.name,
-        ...(loss.config === undefined ? {} : { loss_fn_config: loss.config }),
-      };
-      const step = { modelId: live.modelId, seqId: live.nextSeqId, input, adam: toWireAdam(adam) };
-      const { output, metrics, nextSeqId } = await trainStep(connect().client, step, signal);
-      const logprobs = data.map((datum, row) => aligned(datum, output.loss_fn_outputs[row]?.logprobs.data));
-      return {
-        live: { ...live, nextSeqId },
-        result: {
-          loss: output.metrics['loss:sum'] ?? sumLoss(loss, data, logprobs),
-          logprobs,
-          metrics: { ...output.metrics, ...metrics },
-        },
-      };
-    },
+    step: (live, data, loss, adam, signal) =>
+      withServiceErrors(async () => {
+        const input = {
+          data: data.map((datum) => toWire(datum, loss.name)),
+          loss_fn: loss.name,
+          ...(loss.config === undefined ? {} : { loss_fn_config: loss.config }),
+        };
+        const model = await modelOf(live, signal);
+        const { output, metrics } = await model.step(input, toWireAdam(adam), signal);
+        const logprobs = data.map((datum, row) => aligned(datum, output.loss_fn_outputs[row]?.logprobs?.data));
+        return {
+          live: { ...live, nextSeqId: model.nextSeqId },
+          result: {
+            loss: output.metrics['loss:sum'] ?? sumLoss(loss, data, logprobs),
+            logprobs,
+            metrics: { ...output.metrics, ...metrics },
+          },
+        };
+      }),
 
-    async forward(live, data, signal) {
-      const input = { data: data.map((datum) => toWire(datum, 'cross_entropy')), loss_fn: 'cross_entropy' };
-      let after = live;
-      try {
-        const pending = await connect().client.forward(live.modelId, live.nextSeqId, input, signal);
-        after = advance(live);
-        const output = await pending.result();
-        const logprobs = data.map((datum, row) => aligned(datum, output.loss_fn_outputs[row]?.logprobs.data));
-        return { live: after, logprobs };
-      } catch (error) {
-        // A refused request took no place in the model's order; one that failed later did.
-        if (error instanceof ServiceError && error.kind === 'fatal') return { live: after, logprobs: null };
-        throw error;
-      }
-    },
+    forward: (live, data, signal) =>
+      withServiceErrors(async () => {
+        const input = { data: data.map((datum) => toWire(datum, 'cross_entropy')), loss_fn: 'cross_entropy' };
+        const { client } = await connect(signal);
+        if (!client.can.forward) return { live, logprobs: null };
+        const model = await modelOf(live, signal);
+        const after = () => ({ ...live, nextSeqId: model.nextSeqId });
+        try {
+          const output = await model.forward(input, signal);
+          const logprobs = data.map((datum, row) => aligned(datum, output.loss_fn_outputs[row]?.logprobs?.data));
+          return { live: after(), logprobs };
+        } catch (error) {
+          // A refused request took no place in the model's order; one that failed later did.
+          if (error instanceof TinkerError && error.kind === 'fatal') return { live: after(), logprobs: null };
+          throw error;
+        }
+      }),
 
-    async save(live, name, { ttlSeconds }, signal) {
-      const save = await connect().client.saveWeights(live.modelId, live.nextSeqId, flat(name), ttlSeconds, signal);
-      return { live: advance(live), trainerState: (await save.result()).path };
-    },
+    save: (live, name, options, signal) =>
+      withServiceErrors(async () => {
+        const model = await modelOf(live, signal);
+        const trainerState = await model.saveWeights(flat(name), options, signal);
+        return { live: { ...live, nextSeqId: model.nextSeqId }, trainerState };
+      }),
 
-    async saveForSampler(live, name, signal) {
-      const save = await connect().client.saveWeightsForSampler(live.modelId, live.nextSeqId, flat(name), signal);
-      return { live: advance(live), samplerModel: (await save.result()).path };
-    },
+    saveForSampler: (live, name, signal) =>
+      withServiceErrors(async () => {
+        const model = await modelOf(live, signal);
+        const samplerModel = await model.saveWeightsForSampler(flat(name), {}, signal);
+        return { live: { ...live, nextSeqId: model.nextSeqId }, samplerModel };
+      }),
 
-    async fetchWeights(samplerModel) {
-      throw new ServiceError('fatal', `cannot fetch ${samplerModel}`, { service });
-    },
+    fetchWeights: (samplerModel, folder, signal) =>
+      withServiceErrors(async () => {
+        const { client } = await connect(signal);
+        if (client.can.archive === 'none') throw noArchive(samplerModel);
+        try {
+          return await client.downloadCheckpoint(samplerModel, folder, signal);
+        } catch (error) {
+          throw isUnknownPath(error) ? noArchive(samplerModel) : isAboutCheckpoint(error) ? expired(error) : error;
+        }
+      }),
 
     /** Also after a cancellation: what nobody will use should not hold memory. */
     async release(live) {
       try {
-        await unload(connect().client, live.modelId);
+        const { client } = await connect(AbortSignal.timeout(UNLOAD_MS));
+        await unload(client, live.modelId);
       } catch {
         // No address any more: nothing to release there.
       }
@@ -172,15 +183,20 @@ export function tinkerTrainer(
   };
 }
 
+function noArchive(weights: string): ServiceError {
+  const message =
+    `${service} gives no archive of ${weights}: choose a sampler that shares the trainer's storage, or a trainer ` +
+    'whose checkpoints can be downloaded';
+  return new ServiceError('fatal', message, { service });
+}
+
 /** Servers say 404 for a checkpoint they no longer have, as for a model; only the words differ. */
-function isAboutCheckpoint(error: unknown): error is ServiceError {
-  if (!(error instanceof ServiceError) || error.kind !== 'lost' || error.status === 410) return false;
+function isAboutCheckpoint(error: unknown): error is TinkerError {
+  if (!(error instanceof TinkerError) || error.kind !== 'lost' || error.status === 410) return false;
   return /checkpoint/i.test(error.message) && !/not loaded/i.test(error.message);
 }
 
-const expired = (cause: ServiceError) => new ServiceError('expired', cause.message, { service, cause });
-
-const advance = (live: LiveModel): LiveModel => ({ ...live, nextSeqId: live.nextSeqId + 1 });
+const expired = (cause: TinkerError) => new ServiceError('expired', cause.message, { service, cause });
 
 /** Names of weights are one segment of a `tinker://` path. */
 const flat = (name: string): string => name.replace(/[^A-Za-z0-9._-]+/g, '-');

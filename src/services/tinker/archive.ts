@@ -1,0 +1,120 @@
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ReadableStream } from 'node:stream/web';
+import { extract } from 'tar';
+import { TinkerError } from './errors.ts';
+import { type HttpOptions, noAnswer, serviceName } from './http.ts';
+
+/** A download without a byte for this long has ended; in all it may take an hour. */
+const STALL_MS = 60_000;
+const DOWNLOAD_MS = 3_600_000;
+
+export interface Download {
+  /** `tinker://RUN/KIND/NAME` */
+  path: string;
+  /** Below which the checkpoint's own folder is made. */
+  folder: string;
+  options: HttpOptions;
+  /** Where the archive is. */
+  locate(path: string, signal: AbortSignal): Promise<string>;
+  key(signal: AbortSignal): Promise<string | undefined>;
+}
+
+/**
+ * Downloads a checkpoint's archive (tar, compressed or not) and unpacks it beside its place, which it takes only when it
+ * is complete.
+ *
+ * @throws TinkerError; `fatal` for an archive whose entries are no plain files or would leave the folder
+ */
+export async function downloadCheckpoint(download: Download, signal: AbortSignal): Promise<string> {
+  const { path, folder, options } = download;
+  const target = join(folder, path.replace(/^tinker:\/\//, '').replace(/[^A-Za-z0-9._-]+/g, '-'));
+  if (await isFolder(target)) return target;
+  const address = new URL(await download.locate(path, signal), options.baseUrl);
+  await mkdir(folder, { recursive: true });
+  const beside = await mkdtemp(join(folder, '.unpacking-'));
+  try {
+    await unpack(download, address, beside, signal);
+    await moveInto(target, await onlyFolder(beside));
+  } finally {
+    await rm(beside, { recursive: true, force: true });
+  }
+  return target;
+}
+
+async function unpack({ path, options, key }: Download, address: URL, folder: string, signal: AbortSignal) {
+  const service = serviceName(options);
+  const stalled = new AbortController();
+  const stall = setTimeout(() => stalled.abort(new DOMException('no more bytes', 'TimeoutError')), STALL_MS);
+  const alive = new Transform({
+    transform(chunk, _encoding, done) {
+      stall.refresh();
+      done(null, chunk);
+    },
+  });
+  const bounded = AbortSignal.any([signal, stalled.signal, AbortSignal.timeout(DOWNLOAD_MS)]);
+  let unsafe: string | null = null;
+  try {
+    // A signed address elsewhere needs no key, and must not be given ours.
+    const apiKey = address.origin === new URL(options.baseUrl).origin ? await key(bounded) : undefined;
+    const headers = new Headers(apiKey === undefined ? [] : [['x-api-key', apiKey]]);
+    const response = await fetch(address, { headers, signal: bounded });
+    if (!response.ok || response.body === null) throw refused(service, path, response.status);
+    const unpacking = extract({
+      cwd: folder,
+      strict: true,
+      filter: (name, entry) => {
+        const type = 'type' in entry ? entry.type : '';
+        const safe =
+          /^(File|OldFile|ContiguousFile|Directory)$/.test(type) && !/^\/|(^|\/)\.\.(\/|$)|\\|^[A-Za-z]:/.test(name);
+        if (!safe) unsafe ??= name;
+        return safe;
+      },
+    });
+    await pipeline(Readable.fromWeb(response.body as ReadableStream), alive, unpacking, { signal: bounded });
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (cause instanceof TinkerError) throw cause;
+    if (unsafe === null) throw broken(options, path, stalled.signal.aborted ? stalled.signal.reason : cause);
+  } finally {
+    clearTimeout(stall);
+  }
+  if (unsafe === null) return;
+  const message = `the archive of ${path} holds ${JSON.stringify(unsafe)}, which is no plain file inside its folder`;
+  throw new TinkerError('fatal', message, { service, path });
+}
+
+/** A download can always be tried again. */
+function broken(options: HttpOptions, path: string, cause: unknown): TinkerError {
+  const { message } = noAnswer(options, path, STALL_MS, cause);
+  return new TinkerError('retryable', message, { service: serviceName(options), path, cause });
+}
+
+function refused(service: string, path: string, status: number): TinkerError {
+  const kind = status === 404 || status === 410 ? 'lost' : status === 429 || status >= 500 ? 'retryable' : 'fatal';
+  return new TinkerError(kind, `${service} refused the archive of ${path} (${status})`, { service, path, status });
+}
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+
+/** Some archives hold the files, others one folder with the files. */
+async function onlyFolder(unpacked: string): Promise<string> {
+  const entries = await readdir(unpacked, { withFileTypes: true });
+  const [first] = entries;
+  return entries.length === 1 && first?.isDirectory() ? join(unpacked, first.name) : unpacked;
+}
+
+/** Whoever else downloaded the same was first, and has the same files. */
+async function moveInto(target: string, unpacked: string): Promise<void> {
+  try {
+    await rename(unpacked, target);
+  } catch (error) {
+    if (!(await isFolder(target))) throw error;
+  }
+}

@@ -1,0 +1,25 @@
+import type { TinkerClient } from './client.ts';
+import { TinkerError } from './errors.ts';
+
+export const HEARTBEAT_MS = 10_000;
+
+/**
+ * Keeps a session alive, where its server ends those that are silent; never keeps the process alive.
+ *
+ * @param onGone told once when the server no longer knows the session
+ * @returns ends the heartbeats
+ */
+export function keepAlive(client: TinkerClient, sessionId: string, onGone: () => void): () => void {
+  if (client.can.heartbeatReap !== 'silent') return () => {};
+  const timer = setInterval(async () => {
+    try {
+      await client.heartbeat(sessionId, AbortSignal.timeout(HEARTBEAT_MS));
+    } catch (error) {
+      if (!(error instanceof TinkerError) || (error.kind !== 'lost' && error.kind !== 'fatal')) return;
+      clearInterval(timer);
+      onGone();
+    }
+  }, HEARTBEAT_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}
