@@ -58,6 +58,10 @@ def add_catalog_routes(app: FastAPI, service: Service, sessions: Sessions, reque
                 "supported_models": [model | {"trainable": True, "sampleable": True}],
                 "full_finetune": True,
                 "lora": False,
+                "prompt_logprobs": False,
+                "topk_prompt_logprobs": False,
+                "ephemeral_sampler": False,
+                "heartbeats": False,  # nothing is lost without them
                 "seq_id": "deduplicates",
                 "loss_fns": list(LOSS_INPUTS),
                 "wire_formats": ["json", "protobuf"],
