@@ -3,13 +3,22 @@ import type { AddressInfo } from 'node:net';
 
 /** One answer of the double. `drop` closes the connection instead. */
 export type DoubleAnswer =
-  | { status?: number; json?: unknown; text?: string; headers?: Record<string, string> }
+  | {
+      status?: number;
+      json?: unknown;
+      text?: string;
+      bytes?: Uint8Array;
+      headers?: Record<string, string>;
+    }
   | { drop: true };
 
 export interface DoubleRequest {
+  method: string;
   path: string;
   headers: IncomingHttpHeaders;
+  /** Empty where it is not JSON. */
   body: Record<string, unknown>;
+  bytes: Uint8Array;
 }
 
 export interface TinkerDouble {
@@ -27,15 +36,18 @@ export async function tinkerDouble(): Promise<TinkerDouble> {
   const answers = new Map<string, DoubleAnswer[]>();
   let submitted = 0;
   const server = createServer(async (request, response) => {
-    let text = '';
-    for await (const chunk of request) text += chunk;
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const bytes = Buffer.concat(chunks);
+    const { headers, method = '' } = request;
+    const isJson = headers['content-type'] === 'application/json';
     const path = (request.url ?? '').replace('/api/v1', '');
-    requests.push({ path, headers: request.headers, body: text === '' ? {} : JSON.parse(text) });
+    requests.push({ method, path, headers, body: isJson ? JSON.parse(bytes.toString('utf8')) : {}, bytes });
     const queue = answers.get(path) ?? [];
     const answer = (queue.length > 1 ? queue.shift() : queue[0]) ?? { json: { request_id: `r${++submitted}` } };
     if ('drop' in answer) return request.socket.destroy();
     response.writeHead(answer.status ?? 200, { 'content-type': 'application/json', ...answer.headers });
-    response.end(answer.text ?? JSON.stringify(answer.json ?? {}));
+    response.end(answer.bytes ?? answer.text ?? JSON.stringify(answer.json ?? {}));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {

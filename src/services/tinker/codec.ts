@@ -30,8 +30,8 @@ export const json: Codec = {
   datumBytes: (datum) => JSON.stringify(datum).length,
 };
 
-/** A message's fields around the numbers. */
-const DATUM_OVERHEAD_BYTES = 64;
+/** A message's fields around the numbers: names, types, shapes. */
+const DATUM_OVERHEAD_BYTES = 128;
 
 export const proto: Codec = {
   wantsProtobuf: true,
