@@ -1,5 +1,6 @@
 import type { ActivityDeps } from './deps.ts';
 import { createEvaluateActivities } from './evaluate.ts';
+import { createJobTrainingActivities } from './job-training.ts';
 import { createLinearizeActivities } from './linearize.ts';
 import { createNarrateActivities } from './narrate.ts';
 import { createReinforceActivities } from './reinforce.ts';
@@ -18,6 +19,7 @@ export function createActivities(deps: ActivityDeps) {
     ...createNarrateActivities(deps),
     ...createTrainActivities(deps),
     ...createReinforceActivities(deps),
+    ...createJobTrainingActivities(deps),
     ...createEvaluateActivities(deps),
     ...createSummaryActivity(deps),
   };

@@ -1,6 +1,7 @@
 import type { ArtifactRef } from '../core/artifact.ts';
 import { contentKey } from '../core/key.ts';
 import type { Json } from '../core/problem.ts';
+import type { JobTrainerConfig } from './job-schema.ts';
 import type {
   DroppedProblems,
   EvaluatePlan,
@@ -56,6 +57,8 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
   const trainer = [
     policy.trainer?.kind ?? null,
     policy.trainer !== null && 'loraRank' in policy.trainer ? policy.trainer.loraRank : null,
+    // What a trainer of its own is told; where it runs and lies does not matter.
+    ...(policy.trainer?.kind === 'job' ? [recipeContent(policy.trainer)] : []),
   ];
   const { run } = inputs;
   const context = (stageKey: string): StageContext => ({ run, key: stageKey, seed, task, policy, onFailure });
@@ -87,7 +90,14 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
     const params = { ...config.sft[arm], stepsPerChunk: config.sft.stepsPerChunk, adam: config.sft.adam };
     const { stepsPerChunk: _stepsPerChunk, ...content } = params;
     const sftKey = key('sft', [arm, linearize.key, trainer, content]);
-    return { ...context(sftKey), arm, params, resume: config.resume, linearizeKey: linearize.key };
+    return {
+      ...context(sftKey),
+      arm,
+      params,
+      resume: config.resume,
+      linearizeKey: linearize.key,
+      ...(policy.trainer?.kind === 'job' && { problems: inputs.searchProblems }),
+    };
   };
   const sft = { search: sftPlan('search'), direct: sftPlan('direct') };
 
@@ -153,6 +163,11 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
       checkpoints,
     };
   }
+}
+
+function recipeContent({ recipe, model }: JobTrainerConfig): unknown {
+  const { python: _python, ...content } = recipe;
+  return [content, model ?? null];
 }
 
 /** What determines the text: models by name, their parameters, the prompts' words; no addresses, paths or dials. */

@@ -58,6 +58,8 @@ function crossFieldProblems(config: RunConfig): ConfigProblem[] {
     // Without a trainer no arm runs, whatever "arms" says.
     else if (config.policy.trainer !== null && !config.arms.includes(other))
       problems.push({ path: `rl.${arm}.matchTokensOf`, message: `the arm "${other}" is not in "arms"` });
+    else if (config.policy.trainer?.kind === 'job')
+      problems.push({ path: `rl.${arm}.matchTokensOf`, message: 'a training job does not tell what it samples' });
     else if (config.rl[other].matchTokensOf !== null)
       problems.push({ path: `rl.${arm}.matchTokensOf`, message: `"${other}" itself matches another arm` });
   }

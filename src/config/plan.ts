@@ -78,6 +78,8 @@ export interface SftPlan extends StageContext {
   /** Absent in the plans of runs that began without it: our default. */
   resume?: RunConfig['resume'];
   linearizeKey: string;
+  /** The problems that the rows are of; only where a job trains, which reads texts. */
+  problems?: ArtifactRef;
 }
 
 export interface RlPlan extends StageContext {
@@ -129,6 +131,8 @@ export const artifactNames = {
   roleAnswer: (key: string, slug: string, ask: string) => `linearize/${key}/${slug}/${ask}.json`,
   rows: (key: string, arm: Arm) => `linearize/${key}/${arm}.jsonl`,
   funnel: (key: string) => `linearize/${key}/funnel.json`,
+  /** What a stage's training job left. */
+  trained: (stage: 'sft' | 'rl', key: string) => `${stage}/${key}/trained.json`,
   sftStep: (key: string, step: number) => `sft/${key}/step-${String(step).padStart(5, '0')}.json`,
   /** A forward pass after a checkpoint, from 0: what a model restored there must see again. */
   sftPass: (key: string, step: number, pass: number) => `sft/${key}/pass-${String(step).padStart(5, '0')}-${pass}.json`,

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { envOr } from './env-or.ts';
+import { jobTrainer } from './job-schema.ts';
 
 /** The sections of a configuration that name services: who samples, who trains, who fills a role. */
 
@@ -6,14 +8,6 @@ const count = z.int().min(1);
 
 /** First digits of the SHA-256 of the bundled base model's weights; a test holds it against the file. */
 export const bundledRevision = 'sha256:bfd8498ef621';
-
-/** A literal, or the name of an environment variable that the worker reads at the moment of the call. */
-export const envOr = z.union([
-  z.string().min(1),
-  z.strictObject({
-    env: z.string().regex(/^[A-Z][A-Z0-9_]*$/, 'use the name of an environment variable: A-Z, 0-9 and "_"'),
-  }),
-]);
 
 /** Most requests at once to the service's address; what it can take below that is found out (`src/core/aimd.ts`). */
 const maxConcurrency = count.max(10_000).optional();
@@ -58,7 +52,7 @@ export const policy = z.strictObject({
     .default({ kind: 'openai', baseUrl: { env: 'ASTROFLOW_ENGINE_URL' }, timeoutMs: 120_000, prompts: 'tokens' }),
   /** Null: nothing is trained; the run searches, writes traces and scores the base model. */
   trainer: z
-    .discriminatedUnion('kind', [tinkerTrainer, scripted])
+    .discriminatedUnion('kind', [tinkerTrainer, jobTrainer, scripted])
     .nullable()
     .default({ kind: 'tinker', baseUrl: { env: 'ASTROFLOW_ENGINE_URL' }, timeoutMs: 120_000, loraRank: null }),
 });

@@ -17,6 +17,8 @@ export const failureTypes = {
   ResumeMismatch: { retry: false },
   /** A checkpoint that the next step needs has expired or was deleted; the message says from where to go on. */
   CheckpointLost: { retry: false },
+  /** A training job ended with an error of its own, which it would make again; the message ends with its log. */
+  JobFailed: { retry: false },
   /** Not one problem of the corpus could be searched; the message holds the first failure. */
   SearchFailed: { retry: false },
   /** Unreachable, overloaded or broken for now. */

@@ -1,5 +1,6 @@
 import type { PolicyConfig, RoleModelConfig } from '../config/schema.ts';
 import { createGates, type Gates } from './gate.ts';
+import { createJobs, type Jobs } from './jobs/index.ts';
 import { type Publisher, sharedStorage } from './publisher/publisher.ts';
 import type { Renderer } from './renderer/renderer.ts';
 import { createRenderer } from './renderer/tokenizer.ts';
@@ -12,6 +13,7 @@ import { openaiChatModel } from './text-model/openai-chat.ts';
 import { policyTextModel } from './text-model/policy.ts';
 import { scriptedTextModel } from './text-model/scripted.ts';
 import type { TextModel } from './text-model/text-model.ts';
+import { jobTrainer } from './trainer/job.ts';
 import { noTrainer } from './trainer/none.ts';
 import { tinkerTrainer } from './trainer/tinker.ts';
 import type { Trainer } from './trainer/trainer.ts';
@@ -20,6 +22,8 @@ export interface Services {
   sampler: Sampler;
   trainer: Trainer;
   publisher: Publisher;
+  /** Where the trainer runs stages as jobs; null where it makes steps. */
+  jobs: Jobs | null;
   renderer: Renderer;
   /** The model that fills a role; `kind: 'policy'` is the policy's base. */
   textModel(role: RoleModelConfig): TextModel;
@@ -49,6 +53,7 @@ export function createServices(
     sampler,
     trainer: createTrainer(policy, env, renderer),
     publisher: sharedStorage,
+    jobs: policy.trainer?.kind === 'job' ? createJobs(policy.trainer, env) : null,
     textModel(role) {
       const key = JSON.stringify(role);
       const model = models.get(key) ?? createTextModel(role, policy, env, { sampler, renderer, gates });
@@ -92,6 +97,8 @@ function createTrainer({ trainer }: PolicyConfig, env: NodeJS.ProcessEnv, render
       return noTrainer;
     case 'tinker':
       return tinkerTrainer(trainer, env);
+    case 'job':
+      return jobTrainer;
     case 'scripted':
       return scriptedTrainer({ renderer });
   }

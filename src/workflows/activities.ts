@@ -64,3 +64,18 @@ export function cpuActivities() {
     retry: { ...retry, maximumAttempts: 5 },
   });
 }
+
+/**
+ * Waits for a training job, which goes on whatever happens to the worker: how long is the job's own matter
+ * (`policy.trainer.maxHours`), and a dead worker is noticed by its heartbeats. The attempts are for machines that are
+ * taken away from jobs, and for deployments meanwhile.
+ */
+export function jobActivities() {
+  return proxyActivities<Activities>({
+    cancellationType,
+    taskQueue: `${workflowInfo().taskQueue}-train`,
+    startToCloseTimeout: '30 days',
+    heartbeatTimeout,
+    retry: { ...retry, maximumAttempts: 100 },
+  });
+}

@@ -3,8 +3,9 @@ import { artifactNames, type SftPlan } from '../config/plan.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import { noUsage } from '../core/usage.ts';
 import type { LiveModel } from '../services/trainer/trainer.ts';
-import { trainActivities } from './activities.ts';
+import { jobActivities, trainActivities } from './activities.ts';
 import { createControl } from './control.ts';
+import { jobStep, trainsByJob } from './job-step.ts';
 import { historyIsLong, planOf, runStage, type StageInput, type StageOutcome } from './stage.ts';
 
 /** Carried from run to run when the workflow continues as new. */
@@ -34,19 +35,8 @@ export async function fineTune(input: StageInput<SftPlan> & { state?: FineTuneSt
   const names = { name: 'sft' as const, arm, run, key, onFailure, resultName };
   return runStage({ ...names, total: steps, unit: 'steps', ...sofar }, control, async (track) => {
     const { trainSteps, publish } = trainActivities();
-    while (state.checkpoint.step < steps) {
-      if (historyIsLong()) await continueAsNew<typeof fineTune>({ plan, state, ...control.carried() });
-      const { checkpoint, live } = state;
-      const toStep = Math.min(steps, checkpoint.step + stepsPerChunk);
-      const summary = `steps ${checkpoint.step + 1} to ${toStep}`;
-      const chunk = await control.step(summary, (again) =>
-        trainSteps.executeWithOptions({ summary }, [{ plan, checkpoint, live: again ? null : live, toStep }]),
-      );
-      state.checkpoint = chunk.checkpoint;
-      state.live = chunk.live;
-      state.tokens += chunk.tokens;
-      await track.update({ done: toStep, tokens: state.tokens, note: `loss ${chunk.loss.toFixed(3)}` });
-    }
+    if (trainsByJob(policy)) await trainByJob();
+    else await trainInSteps();
     const { checkpoint, live } = state;
     const published = await control.step('publishing the model', (again) =>
       publish({
@@ -59,5 +49,29 @@ export async function fineTune(input: StageInput<SftPlan> & { state?: FineTuneSt
       }),
     );
     return { usage: noUsage, checkpoint: published.checkpoint };
+
+    async function trainInSteps(): Promise<void> {
+      while (state.checkpoint.step < steps) {
+        if (historyIsLong()) await continueAsNew<typeof fineTune>({ plan, state, ...control.carried() });
+        const { checkpoint, live } = state;
+        const toStep = Math.min(steps, checkpoint.step + stepsPerChunk);
+        const summary = `steps ${checkpoint.step + 1} to ${toStep}`;
+        const chunk = await control.step(summary, (again) =>
+          trainSteps.executeWithOptions({ summary }, [{ plan, checkpoint, live: again ? null : live, toStep }]),
+        );
+        state.checkpoint = chunk.checkpoint;
+        state.live = chunk.live;
+        state.tokens += chunk.tokens;
+        await track.update({ done: toStep, tokens: state.tokens, note: `loss ${chunk.loss.toFixed(3)}` });
+      }
+    }
+
+    async function trainByJob(): Promise<void> {
+      const { checkpoint } = await jobStep(control, `fine-tune ${arm}`, (summary, failed) =>
+        jobActivities().fineTuneByJob.executeWithOptions({ summary }, [{ plan, failed }]),
+      );
+      state.checkpoint = checkpoint;
+      await track.update({ done: checkpoint.step });
+    }
   });
 }

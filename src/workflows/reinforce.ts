@@ -2,11 +2,12 @@ import { ApplicationFailure, continueAsNew } from '@temporalio/workflow';
 import type { RlStart } from '../activities/reinforce.ts';
 import { artifactNames, type RlPlan } from '../config/plan.ts';
 import { checkGuards, remember } from '../core/rl/guards.ts';
-import { addUsage } from '../core/usage.ts';
+import { addUsage, noUsage } from '../core/usage.ts';
 import type { LiveModel } from '../services/trainer/trainer.ts';
-import { sampleActivities, shortActivities, trainActivities } from './activities.ts';
+import { jobActivities, sampleActivities, shortActivities, trainActivities } from './activities.ts';
 import { createControl } from './control.ts';
 import { typedMessage } from './failures.ts';
+import { jobStep, trainsByJob } from './job-step.ts';
 import { historyIsLong, planOf, runStage, type StageInput, type StageOutcome } from './stage.ts';
 
 /** Carried from run to run when the workflow continues as new. */
@@ -38,6 +39,7 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
   return runStage({ ...names, total, unit: 'iterations', ...sofar }, control, async (track) => {
     const { rollout } = sampleActivities();
     const { updatePolicy, publish } = trainActivities();
+    if (trainsByJob(policy)) return trainByJob();
     const state = input?.state ?? (await begin());
     const { prompts, tokenBudget } = state;
     let { stopped } = state;
@@ -92,6 +94,21 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
       iterations: state.iteration,
       ...(stopped && { stopped }),
     };
+
+    /** The job samples and grades by itself: no rollouts and no iterations are recorded here. */
+    async function trainByJob() {
+      const start = await control.step('gathering the prompts', () => shortActivities().prepareRl({ plan }));
+      const { checkpoint } = await jobStep(control, `reinforce ${arm}`, (summary, failed) =>
+        jobActivities().reinforceByJob.executeWithOptions({ summary }, [
+          { plan, prompts: start.prompts, checkpoint: start.checkpoint, failed },
+        ]),
+      );
+      await track.update({ done: total });
+      const published = await control.step('publishing the model', () =>
+        publish({ policy, checkpoint, live: null, name: `rl-${arm}`, release: true }),
+      );
+      return { usage: noUsage, checkpoint: published.checkpoint };
+    }
 
     async function begin(): Promise<ReinforceState> {
       const start = await control.step('gathering the prompts', () => shortActivities().prepareRl({ plan }));

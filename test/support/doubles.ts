@@ -1,5 +1,6 @@
 import type { ActivityDeps } from '../../src/activities/deps.ts';
 import { createServices, type Services } from '../../src/services/index.ts';
+import type { Jobs } from '../../src/services/jobs/index.ts';
 import type { Publisher } from '../../src/services/publisher/publisher.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import type { ArtifactStore } from '../../src/services/store/store.ts';
@@ -10,6 +11,7 @@ import type { Trainer } from '../../src/services/trainer/trainer.ts';
 export interface Doubles {
   sampler?: (real: Sampler) => Sampler;
   trainer?: (real: Trainer) => Trainer;
+  jobs?: (real: Jobs) => Jobs;
   publisher?: (real: Publisher) => Publisher;
   store?: (real: ArtifactStore) => ArtifactStore;
   textModel?: (real: TextModel) => TextModel;
@@ -25,6 +27,7 @@ export function openScripted(): (doubles?: Doubles) => ActivityDeps['services'] 
       open.set(key, services);
       return {
         renderer: services.renderer,
+        jobs: services.jobs && (doubles.jobs?.(services.jobs) ?? services.jobs),
         publisher: doubles.publisher?.(services.publisher) ?? services.publisher,
         sampler: doubles.sampler?.(services.sampler) ?? services.sampler,
         trainer: doubles.trainer?.(services.trainer) ?? services.trainer,

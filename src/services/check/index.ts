@@ -3,6 +3,7 @@ import type { Renderer } from '../renderer/renderer.ts';
 import { createRenderer } from '../renderer/tokenizer.ts';
 import { type CheckRow, createFindings, stops, unknown, yes } from './finding.ts';
 import { firstPrompts } from './first-problem.ts';
+import { checkJobTrainer } from './job.ts';
 import { type Asks, checkOpenAiSampler, needsExactTokens } from './openai-sampler.ts';
 import { checkRole } from './role.ts';
 import { checkTinkerSampler, checkTinkerTrainer } from './tinker.ts';
@@ -99,6 +100,8 @@ async function checkTrainer(
       return createFindingsRow('trainer', 'none', 'the run searches, writes traces and scores the base model');
     case 'tinker':
       return checkTinkerTrainer({ section: trainer, base, env, deadlineMs, loraRank: trainer.loraRank, deep });
+    case 'job':
+      return checkJobTrainer(trainer, env, deadlineMs);
     case 'scripted':
       return scripted('trainer');
   }

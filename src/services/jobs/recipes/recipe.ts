@@ -1,5 +1,6 @@
 import type { RlPlan, SftPlan } from '../../../config/plan.ts';
 import type { ChatRow, PromptRow } from '../../../core/chat-rows.ts';
+import type { TaskOptions } from '../../../core/task.ts';
 
 /** What a training job is made from: a stage as a whole, on a trainer that knows nothing of Astroflow. */
 export type RecipeInput = {
@@ -8,6 +9,8 @@ export type RecipeInput = {
   /** The job's own folder, absolute. Files go below it, and so do the trainer's checkpoints. */
   folder: string;
   seed: number;
+  /** The task's section of the configuration: what a reward is asked by. */
+  task: TaskOptions;
   /** How prompts become text: `chat` by the model's own template, `plain` by joining the messages' texts. */
   template: 'plain' | 'chat';
 } & (
@@ -42,6 +45,8 @@ export interface Recipe {
    * the newest checkpoint in the folder, if there is one.
    */
   prepare(input: RecipeInput): PreparedJob;
+  /** How far the trainer says it is, read from the end of its log; for people. */
+  progress?(log: string): { done: number; total: number } | null;
   /** @throws ServiceError (fatal) when the folder does not hold what a finished job leaves */
   collect(input: RecipeInput): Promise<TrainedModel>;
 }

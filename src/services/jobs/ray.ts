@@ -1,0 +1,161 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ServiceError } from '../errors.ts';
+import type { JobBackend, JobState, JobStatus } from './jobs.ts';
+import { shellCommand } from './shell.ts';
+
+const service = 'the Ray cluster (policy.trainer.launcher)';
+
+/** Ray ends a driver with SIGTERM and kills it after some seconds. */
+const STOP_MS = 60_000;
+const LOOK_MS = 500;
+
+export interface RayOptions {
+  /** Of the dashboard: `http://head:8265`. Read at each call. */
+  connection(): { address: string; token: string | undefined };
+  /** Of one request. */
+  timeoutMs: number;
+  /** Injectable for tests. */
+  sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
+}
+
+/** What the REST API says of a job (Ray 2.60); more fields are ignored. */
+interface RayJob {
+  status: 'PENDING' | 'RUNNING' | 'STOPPED' | 'SUCCEEDED' | 'FAILED';
+  message?: string | null;
+  error_type?: string | null;
+  driver_exit_code?: number | null;
+}
+
+const statusOf: Record<RayJob['status'], JobStatus> = {
+  PENDING: 'pending',
+  RUNNING: 'running',
+  STOPPED: 'stopped',
+  SUCCEEDED: 'succeeded',
+  FAILED: 'failed',
+};
+
+/** Jobs of a Ray cluster by its REST API. Ids live as long as the cluster's head remembers them. */
+export function rayJobs({ connection, timeoutMs, sleep = defaultSleep }: RayOptions): JobBackend {
+  /** Gives the text of an answer; null for 404. */
+  async function request(
+    method: 'GET' | 'POST',
+    path: string,
+    signal: AbortSignal,
+    body?: object,
+  ): Promise<string | null> {
+    const { address, token } = connection();
+    const url = `${address}${path}`;
+    try {
+      const response = await fetch(url, {
+        method,
+        headers: {
+          ...(body && { 'content-type': 'application/json' }),
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        },
+        ...(body && { body: JSON.stringify(body) }),
+        signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      });
+      const text = await response.text();
+      if (response.ok) return text;
+      if (response.status === 404) return null;
+      throw refusal(`${method} ${path}`, response.status, text);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof ServiceError) throw error;
+      const message = `${service} at ${address} did not answer ${method} ${path}: ${reason(error)}`;
+      throw new ServiceError('retryable', message, { service, cause: error });
+    }
+  }
+
+  async function find(id: string, signal: AbortSignal): Promise<JobState | null> {
+    const text = await request('GET', `/api/jobs/${encodeURIComponent(id)}`, signal);
+    return text === null ? null : toState(parse<RayJob>(text));
+  }
+
+  return {
+    /** A second job of one id is refused with HTTP 500, so it is the look at the job that decides. */
+    async submit({ id, command, env, folder, resources }, signal) {
+      if ((await find(id, signal)) !== null) return;
+      try {
+        const answer = await request('POST', '/api/jobs/', signal, {
+          submission_id: id,
+          entrypoint: `cd ${shellCommand([folder])} && exec ${shellCommand(command)}`,
+          runtime_env: { env_vars: env },
+          metadata: { launcher: 'astroflow' },
+          ...(resources.cpus !== undefined && { entrypoint_num_cpus: resources.cpus }),
+          ...(resources.gpus !== undefined && { entrypoint_num_gpus: resources.gpus }),
+        });
+        if (answer === null)
+          throw new ServiceError(
+            'fatal',
+            `${connection().address} has no Ray Jobs API: is it the dashboard's address?`,
+            {
+              service,
+            },
+          );
+      } catch (error) {
+        signal.throwIfAborted();
+        if ((await find(id, signal)) === null) throw error;
+      }
+    },
+
+    get: find,
+
+    async logs(id, after, signal) {
+      const text = await request('GET', `/api/jobs/${encodeURIComponent(id)}/logs`, signal);
+      const logs = text === null ? '' : (parse<{ logs?: string | null }>(text).logs ?? '');
+      return { text: logs.slice(after), next: Math.max(after, logs.length) };
+    },
+
+    async stop(id, signal) {
+      const isOver = async () => {
+        const state = await find(id, signal);
+        return state === null || (state.status !== 'pending' && state.status !== 'running');
+      };
+      if (await isOver()) return;
+      await request('POST', `/api/jobs/${encodeURIComponent(id)}/stop`, signal);
+      for (let waited = 0; waited < STOP_MS && !(await isOver()); waited += LOOK_MS) await sleep(LOOK_MS, signal);
+    },
+  };
+}
+
+const defaultSleep = (ms: number, signal: AbortSignal) => delay(ms, undefined, { signal });
+
+/**
+ * `error_type` tells a program that ended with an error from everything around it: the environment's set-up, the
+ * supervisor, the node. A program that was killed (a negative code is the signal's) was the machine's doing too.
+ */
+function toState({ status, message, error_type: type, driver_exit_code: code }: RayJob): JobState {
+  const exitCode = code ?? null;
+  const killed = exitCode !== null && (exitCode === -9 || exitCode === -15 || exitCode === 137 || exitCode === 143);
+  const byProgram = !killed && (type === 'JOB_ENTRYPOINT_COMMAND_ERROR' || (type == null && exitCode !== null));
+  return {
+    status: statusOf[status] ?? 'running',
+    message: [type, message].filter(Boolean).join(': ') || status,
+    exitCode,
+    cause: status === 'FAILED' ? (byProgram ? 'program' : 'infrastructure') : null,
+  };
+}
+
+/** Errors are plain text, tracebacks included: their last line is what went wrong. */
+function refusal(what: string, status: number, text: string): ServiceError {
+  const said = text.trim().split('\n').at(-1)?.slice(0, 500);
+  const kind = status === 429 || status >= 500 ? 'retryable' : 'fatal';
+  const hint = status === 401 || status === 403 ? ' (set policy.trainer.launcher.token)' : '';
+  return new ServiceError(kind, `${service} refused ${what} (${status})${hint}: ${said}`, { service, status });
+}
+
+function parse<T>(text: string): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw new ServiceError('fatal', `${service} answered something else than JSON: is it the dashboard's address?`, {
+      service,
+    });
+  }
+}
+
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
+}
