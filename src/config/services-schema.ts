@@ -21,12 +21,26 @@ const openaiSampler = z.strictObject({
   /** What is sent: token ids (vLLM, SGLang, the bundled engine), or text to servers that take and give only text. */
   prompts: z.enum(['tokens', 'text']).default('tokens'),
 });
+/** What a Tinker server can, where the client does not find it out by itself (`src/services/tinker/README.md`). */
+const tinkerCapabilities = z
+  .strictObject({
+    wire: z.enum(['json', 'proto']),
+    seqDedupe: z.enum(['dedupe', 'conflict', 'none']),
+    saveConflictMeansDone: z.boolean(),
+    heartbeatReap: z.enum(['silent', 'beaten', 'none']),
+    forward: z.boolean(),
+    archive: z.enum(['kind-and-name', 'name', 'none']),
+  })
+  .partial()
+  .optional();
+
 const tinkerSampler = z.strictObject({
   kind: z.literal('tinker'),
   baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
   apiKey: envOr.optional(),
   timeoutMs: count.default(120_000),
   maxConcurrency,
+  capabilities: tinkerCapabilities,
 });
 const scripted = z.strictObject({ kind: z.literal('scripted') });
 const tinkerTrainer = z.strictObject({
@@ -36,6 +50,7 @@ const tinkerTrainer = z.strictObject({
   timeoutMs: count.default(120_000),
   /** LoRA rank; null trains all parameters (the bundled engine does only that). */
   loraRank: count.nullable().default(null),
+  capabilities: tinkerCapabilities,
 });
 
 export const policy = z.strictObject({

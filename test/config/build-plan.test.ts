@@ -74,6 +74,7 @@ describe('content keys', () => {
     ['statistics', { evaluate: { bootstrapSamples: 100 } }],
     ['addresses and keys', { policy: { sampler: { kind: 'openai', baseUrl: 'http://h:1', apiKey: { env: 'KEY' } } } }],
     ['time limits', { policy: { trainer: { kind: 'tinker', timeoutMs: 5 } } }],
+    ['how a server is spoken to', { policy: { trainer: { kind: 'tinker', capabilities: { wire: 'proto' } } } }],
     ['whether overlap is allowed', { evaluate: { overlap: 'allow' } }],
     ['the name of the run', { run: 'other' }],
     ['the place of the tokenizer', { policy: { tokenizer: 'elsewhere' } }],
