@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -220,7 +221,7 @@ async function writeFiles(folder: string, files: Readonly<Record<string, string 
     await mkdir(join(path, '..'), { recursive: true });
     const before = await readFile(path).catch(() => null);
     if (before?.equals(Buffer.from(content as string))) continue;
-    const own = `${path}.${process.pid}`;
+    const own = `${path}.${randomUUID()}`;
     await writeFile(own, content);
     await rename(own, path);
   }

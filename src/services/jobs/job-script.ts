@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -50,7 +51,7 @@ export async function writeScript(files: JobFiles, spec: JobSpec, head: readonly
     '',
   ].join('\n');
   // Another worker may be writing the same.
-  const own = `${files.script}.${process.pid}`;
+  const own = `${files.script}.${randomUUID()}`;
   await writeFile(own, text, { mode: 0o755 });
   await rename(own, files.script);
 }

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endState, type JobFiles, jobFiles, readLog, stopped, vanished, writeScript } from './job-script.ts';
@@ -98,21 +98,34 @@ const isDead = (stat: string): boolean => /^[ZX]/.test(stat.slice(stat.lastIndex
 /** The script leads its group. */
 function killGroup(files: JobFiles, ending: NodeJS.Signals): void {
   const pid = pidOf(files);
-  if (pid !== null) signalGroup(pid, ending);
+  try {
+    if (pid !== null) process.kill(-pid, ending);
+  } catch {
+    // There is none any more.
+  }
 }
 
+/** Whether a member of the job's group still runs; those that only wait to be noticed by their parent do not. */
 function groupLives(files: JobFiles): boolean {
   const pid = pidOf(files);
-  return pid !== null && signalGroup(pid, 0);
+  return pid !== null && statesByGroup().some(([group, state]) => group === pid && !/^[ZX]/.test(state));
 }
 
-function signalGroup(pid: number, ending: NodeJS.Signals | 0): boolean {
-  try {
-    process.kill(-pid, ending);
-    return true;
-  } catch {
-    return false;
-  }
+/** Group and state of every process. */
+function statesByGroup(): [group: number, state: string][] {
+  if (existsSync('/proc/self/stat'))
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .flatMap((name) => {
+        const stat = readOrNull(`/proc/${name}/stat`);
+        const [state = '', , group] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+        return group === undefined ? [] : [[Number(group), state] as [number, string]];
+      });
+  const listed = spawnSync('ps', ['-A', '-o', 'pgid=,state=']).stdout?.toString() ?? '';
+  return listed.split('\n').map((line) => {
+    const [group = '', state = ''] = line.trim().split(/\s+/);
+    return [Number(group), state];
+  });
 }
 
 function readOrNull(path: string): string | null {
