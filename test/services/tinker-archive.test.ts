@@ -39,11 +39,11 @@ async function pack(files: string[], cwd: string, gzip = false): Promise<Uint8Ar
   return create({ cwd: join(work, cwd), gzip, portable: true }, files).concat();
 }
 /** A tar with one entry of any name and type, as no archiver would write it. */
-function forge(name: string, type: 'File' | 'SymbolicLink' | 'Link'): Uint8Array {
-  const link = type === 'File' ? {} : { linkpath: '/etc/passwd' };
+function forge(name: string, type: 'File' | 'Directory' | 'SymbolicLink' | 'Link'): Uint8Array {
+  const link = type === 'File' || type === 'Directory' ? {} : { linkpath: '/etc/passwd' };
   const header = new Header({ path: name, type, size: 0, mode: 0o644, mtime: new Date(0), ...link });
   header.encode();
-  return Buffer.concat([header.block ?? Buffer.alloc(512), Buffer.alloc(1024)]);
+  return Buffer.concat([header.block ?? Buffer.alloc(512), Buffer.alloc(type === 'Directory' ? 0 : 1024)]);
 }
 
 describe('a downloaded checkpoint', () => {
@@ -57,6 +57,13 @@ describe('a downloaded checkpoint', () => {
     expect(await readdir(folder)).toEqual([target]);
     expect(await readFile(join(folder, target, 'adapter_config.json'), 'utf8')).toBe('{"r":8}');
     expect((await readFile(join(folder, target, 'adapter_model.safetensors'))).length).toBe(100_000);
+  });
+
+  it.each(['./', '/'])('may name its own folder first, as %s', async (name) => {
+    const files = await pack(['adapter_config.json'], 'source/adapter');
+    server.answer(located, redirect());
+    server.answer('/download', { bytes: Buffer.concat([forge(name, 'Directory'), files]) });
+    expect(await readdir(await download())).toEqual(['adapter_config.json']);
   });
 
   it('is used again', async () => {

@@ -120,18 +120,21 @@ describe('a session', () => {
   beforeEach(() => vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }));
   afterEach(() => vi.useRealTimers());
 
-  it('is kept alive where the server ends silent ones, until it is stopped', async () => {
-    const stop = keepAlive(client('silent'), 's', () => {});
-    vi.advanceTimersByTime(2 * HEARTBEAT_MS);
-    await vi.waitFor(() => expect(beats()).toBe(2));
-    expect(server.requests[0]?.body).toEqual({ session_id: 's', type: 'session_heartbeat' });
-    stop();
-    vi.advanceTimersByTime(HEARTBEAT_MS);
-    expect(vi.getTimerCount()).toBe(0);
-  });
+  it.each(['silent', 'beaten'] as const)(
+    'is kept alive where the server ends any, until it is stopped (%s)',
+    async (reap) => {
+      const stop = keepAlive(client(reap), 's', () => {});
+      vi.advanceTimersByTime(2 * HEARTBEAT_MS);
+      await vi.waitFor(() => expect(beats()).toBe(2));
+      expect(server.requests[0]?.body).toEqual({ session_id: 's', type: 'session_heartbeat' });
+      stop();
+      vi.advanceTimersByTime(HEARTBEAT_MS);
+      expect(vi.getTimerCount()).toBe(0);
+    },
+  );
 
-  it.each(['beaten', 'none'] as const)('that would live on without its process is left alone (%s)', (heartbeatReap) => {
-    keepAlive(client(heartbeatReap), 's', () => {});
+  it('that lives on anyway is left alone', () => {
+    keepAlive(client('none'), 's', () => {});
     expect(vi.getTimerCount()).toBe(0);
   });
 

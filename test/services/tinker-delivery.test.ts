@@ -159,6 +159,23 @@ describe('a result', () => {
     await expect(result).rejects.toMatchObject({ kind, requestId: 'r1' });
   });
 
+  it('names weights in one way, with their kind', async () => {
+    server.answer(future, { json: { path: 'tinker://m/a' } }, { json: { path: 'tinker://m/sampler_weights/a' } });
+    const save = async () => (await client().saveWeightsForSampler('m', 1, 'a', signal)).result();
+    const path = 'tinker://m/sampler_weights/a';
+    expect([await save(), await save()]).toEqual([{ path }, { path }]);
+  });
+
+  it.each([[[null, -1, -2]], [[-1, -2]]])(
+    'has a log-probability for every prompt token: %j',
+    async (prompt_logprobs) => {
+      server.answer(future, { json: { sequences: [], prompt_logprobs } });
+      const prompt = encodedText([5, 6, 7]);
+      expect(await client().computeLogprobs({ base_model: 'b' }, prompt, signal)).toEqual([null, -1, -2]);
+      expect(sent('/asample')[0]?.body).toMatchObject({ prompt_logprobs: true, sampling_params: { max_tokens: 1 } });
+    },
+  );
+
   it('of an earlier promise can be fetched', async () => {
     server.answer(future, { json: { path: 'p' } });
     const type = { path: '/save_weights', type: 'save_weights' };

@@ -78,6 +78,7 @@ describe('submitting a request', () => {
     ['lost', '/optim_step', { status: 404, json: { detail: "Model 'm' is unknown" } }, /unknown/],
     ['fatal', '/create_model', { status: 404, json: { detail: 'Model b does not exist' } }, /does not exist/],
     ['lost', '/create_model', { status: 404, json: { detail: 'Session s does not exist' } }, /Session s/],
+    ['paused', '/create_model', { status: 400, json: { detail: 'Maximum number of LoRA adapters (4) reached' } }, /4/],
     ['ambiguous', '/optim_step', { status: 500, json: { detail: 'boom' } }, /boom/],
     ['ambiguous', '/optim_step', { drop: true }, /broke during \/optim_step/],
   ] as [TinkerErrorKind, string, DoubleAnswer, RegExp][])(

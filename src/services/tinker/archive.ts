@@ -67,10 +67,11 @@ async function unpack({ path, options, key }: Download, address: URL, folder: st
       strict: true,
       filter: (name, entry) => {
         const type = 'type' in entry ? entry.type : '';
-        const safe =
-          /^(File|OldFile|ContiguousFile|Directory)$/.test(type) && !/^\/|(^|\/)\.\.(\/|$)|\\|^[A-Za-z]:/.test(name);
-        if (!safe) unsafe ??= name;
-        return safe;
+        // Some archives name the folder itself first.
+        if (type === 'Directory' && /^[./]*$/.test(name) && !name.includes('..')) return false;
+        if (isPlain(name, type)) return true;
+        unsafe ??= name;
+        return false;
       },
     });
     await pipeline(Readable.fromWeb(response.body as ReadableStream), alive, unpacking, { signal: bounded });
@@ -84,6 +85,12 @@ async function unpack({ path, options, key }: Download, address: URL, folder: st
   if (unsafe === null) return;
   const message = `the archive of ${path} holds ${JSON.stringify(unsafe)}, which is no plain file inside its folder`;
   throw new TinkerError('fatal', message, { service, path });
+}
+
+/** A file or folder that stays below where it is unpacked. */
+function isPlain(name: string, type: string): boolean {
+  const leaves = /^\/|(^|\/)\.\.(\/|$)|\\|^[A-Za-z]:/.test(name);
+  return !leaves && ['File', 'OldFile', 'ContiguousFile', 'Directory'].includes(type);
 }
 
 /** A download can always be tried again. */

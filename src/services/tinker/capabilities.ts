@@ -23,8 +23,8 @@ export interface Capabilities {
   /** A save that is repeated is answered 409: the first one was accepted. */
   saveConflictMeansDone: boolean;
   /**
-   * Whose models are unloaded when a session's heartbeats stop: `silent`: any session's, so it must beat; `beaten`: of
-   * sessions that have beaten once, so one that never does lives on without its process; `none`.
+   * Whose models are unloaded when heartbeats stop: `silent`: any session's, so it must beat; `beaten`: of sessions that
+   * have beaten once, so the models of one that never does outlive its process; `none`.
    */
   heartbeatReap: 'silent' | 'beaten' | 'none';
   /** The same seed gives the same samples. */

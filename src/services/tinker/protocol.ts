@@ -217,3 +217,8 @@ export function parseTinkerPath(path: string): { run: string; kind: string; name
   const [, run = '', kind = '', name = ''] = match;
   return { run, kind, name };
 }
+
+/** Some servers leave the kind out of a path that they give: `tinker://<run>/<name>`. */
+export function withKind(path: string, kind: 'weights' | 'sampler_weights'): string {
+  return path.replace(/^tinker:\/\/([^/]+)\/([^/]+)$/, `tinker://$1/${kind}/$2`);
+}

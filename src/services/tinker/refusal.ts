@@ -17,10 +17,15 @@ export function refusal(options: HttpOptions, path: string, answer: Answer): Tin
 }
 
 function kindOf(path: string, status: number, said: string | undefined): TinkerErrorKind {
-  if (status === 402) return 'paused';
+  if (status === 402 || isFull(path, said)) return 'paused';
   if (status === 408 || status === 429 || status === 503) return 'retryable';
   if (status >= 500) return 'ambiguous';
   return isLost(path, status, said) ? 'lost' : 'fatal';
+}
+
+/** Whether a server holds as many models as it can: one of them may be unloaded, or belong to a dead session. */
+function isFull(path: string, said: string | undefined): boolean {
+  return path === '/create_model' && said !== undefined && /maximum number of|no (free )?(slot|capacity)/i.test(said);
 }
 
 /** Whether a refusal means that a restart or a reaper took away a model, session, checkpoint or promise. */
@@ -65,7 +70,7 @@ export function failedFuture(
 ): TinkerError {
   const service = serviceName(options);
   const lost = path !== '/create_model' && /not loaded|does not exist|not found|expired/i.test(said);
-  const kind = lost ? 'lost' : category === 'user' ? 'fatal' : 'retryable';
+  const kind = isFull(path, said) ? 'paused' : lost ? 'lost' : category === 'user' ? 'fatal' : 'retryable';
   return new TinkerError(kind, `${service} could not do ${path}: ${said}`, {
     service,
     path,

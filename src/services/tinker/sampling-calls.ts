@@ -2,7 +2,7 @@ import type { Capabilities } from './capabilities.ts';
 import { decoders } from './codec.ts';
 import { jsonBody } from './http.ts';
 import type { ModelInput, SampleInput, SampleOutput, SamplerInfo } from './protocol.ts';
-import type { Transport, Watch } from './transport.ts';
+import type { Pending, Transport, Watch } from './transport.ts';
 
 export interface NewSampler {
   sessionId: string;
@@ -19,8 +19,8 @@ export type SampleFrom = Pick<SampleInput, 'base_model' | 'model_path' | 'sampli
 /** Token ids in, token ids out. */
 export function samplingCalls({ json, submit }: Transport, can: Capabilities) {
   /** Sampling twice costs tokens and nothing else, so a promise that was lost is asked for anew. */
-  const sample = (input: SampleInput, signal: AbortSignal, watch?: Watch) =>
-    submit<SampleOutput>(
+  async function sample(input: SampleInput, signal: AbortSignal, watch?: Watch): Promise<Pending<SampleOutput>> {
+    const { requestId, result } = await submit<SampleOutput>(
       {
         path: '/asample',
         body: jsonBody({ ...input, type: 'sample' }),
@@ -34,6 +34,8 @@ export function samplingCalls({ json, submit }: Transport, can: Capabilities) {
       },
       signal,
     );
+    return { requestId, result: async () => fromFirstToken(input.prompt, await result()) };
+  }
 
   return {
     sample,
@@ -58,5 +60,18 @@ export function samplingCalls({ json, submit }: Transport, can: Capabilities) {
     },
     sampler: (samplingSessionId: string, signal: AbortSignal) =>
       json<SamplerInfo>('GET', `/samplers/${encodeURIComponent(samplingSessionId)}`, undefined, signal),
+  };
+}
+
+/** The first token has no log-probability; some servers begin with the second instead of saying so. */
+function fromFirstToken({ chunks }: ModelInput, output: SampleOutput): SampleOutput {
+  if (!chunks.every((chunk) => chunk.type === 'encoded_text')) return output;
+  const length = chunks.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const whole = <T>(values: (T | null)[]) => (values.length === length - 1 ? [null, ...values] : values);
+  const { prompt_logprobs, topk_prompt_logprobs } = output;
+  return {
+    ...output,
+    ...(prompt_logprobs ? { prompt_logprobs: whole(prompt_logprobs) } : {}),
+    ...(topk_prompt_logprobs ? { topk_prompt_logprobs: whole(topk_prompt_logprobs) } : {}),
   };
 }

@@ -2,13 +2,14 @@ import type { Capabilities } from './capabilities.ts';
 import { type Codec, decoders, json as jsonCodec, type Pass, proto } from './codec.ts';
 import { TinkerError } from './errors.ts';
 import { jsonBody } from './http.ts';
-import type {
-  ForwardBackwardInput,
-  ForwardBackwardOutput,
-  LoraConfig,
-  ModelInfo,
-  OptimStepOutput,
-  TinkerAdamParams,
+import {
+  type ForwardBackwardInput,
+  type ForwardBackwardOutput,
+  type LoraConfig,
+  type ModelInfo,
+  type OptimStepOutput,
+  type TinkerAdamParams,
+  withKind,
 } from './protocol.ts';
 import type { Pending, Submission, Transport } from './transport.ts';
 
@@ -70,19 +71,19 @@ export function trainingCalls(
     }
   }
 
-  function save<T extends { path?: string | null }>(
+  async function save(
     type: 'save_weights' | 'save_weights_for_sampler',
     fields: { model_id: string; seq_id: number; path: string; ttl_seconds?: number },
     signal: AbortSignal,
-  ): Promise<Pending<T>> {
+  ): Promise<Pending<{ path: string }>> {
     const kind = type === 'save_weights' ? 'weights' : 'sampler_weights';
     const path = `tinker://${fields.model_id}/${kind}/${fields.path}`;
-    return send<T>(type, fields, signal, {
+    const afterConflict = (caller: AbortSignal) => awaitCheckpoint(path, caller).then(() => ({ path }));
+    const { requestId, result } = await send<{ path: string }>(type, fields, signal, {
       repeatable: isNumbered || can.saveConflictMeansDone,
-      ...(can.saveConflictMeansDone
-        ? { afterConflict: (caller) => awaitCheckpoint(path, caller).then(() => ({ path }) as T) }
-        : {}),
+      ...(can.saveConflictMeansDone ? { afterConflict } : {}),
     });
+    return { requestId, result: async () => ({ path: withKind((await result()).path, kind) }) };
   }
 
   return {
@@ -130,23 +131,14 @@ export function trainingCalls(
 
     /** Weights and optimiser state under a name; a name that exists is refused. */
     saveWeights: (modelId: string, seqId: number, name: string, ttlSeconds: number | undefined, signal: AbortSignal) =>
-      save<{ path: string }>(
-        'save_weights',
-        { model_id: modelId, seq_id: seqId, path: name, ...ttl(ttlSeconds) },
-        signal,
-      ),
+      save('save_weights', { model_id: modelId, seq_id: seqId, path: name, ...ttl(ttlSeconds) }, signal),
     saveWeightsForSampler: (
       modelId: string,
       seqId: number,
       name: string,
       signal: AbortSignal,
       ttlSeconds?: number | undefined,
-    ) =>
-      save<{ path: string }>(
-        'save_weights_for_sampler',
-        { model_id: modelId, seq_id: seqId, path: name, ...ttl(ttlSeconds) },
-        signal,
-      ),
+    ) => save('save_weights_for_sampler', { model_id: modelId, seq_id: seqId, path: name, ...ttl(ttlSeconds) }, signal),
     /** Weights that can be sampled through the session in the answer, and are kept nowhere (`ephemeralSampler`). */
     publishForSampling: (modelId: string, seqId: number, samplingSessionSeqId: number, signal: AbortSignal) =>
       send<{ sampling_session_id: string; path?: string | null }>(
