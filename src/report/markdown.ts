@@ -27,7 +27,7 @@ export function renderReport(summary: Summary): string {
     behaviourSection(summary),
     funnelSection(summary),
     stagesSection(summary),
-    ...Object.entries(summary.rl).map(([arm, iterations]) => curveSection(arm, iterations)),
+    ...Object.entries(summary.rl).flatMap(([arm, points]) => (points.length > 0 ? [curveSection(arm, points)] : [])),
     provenanceSection(summary),
   ];
   return `${sections.join('\n\n')}\n`;
@@ -156,7 +156,7 @@ function stagesSection(summary: Summary): string {
   ].join('\n\n');
 }
 
-function curveSection(arm: string, iterations: Summary['rl']['search'] = []): string {
+function curveSection(arm: string, iterations: NonNullable<Summary['rl']['search']>): string {
   const stride = Math.max(1, Math.ceil(iterations.length / CURVE_ROWS));
   const shown = iterations.filter((_, i) => i % stride === 0 || i === iterations.length - 1);
   const rows = shown.map((point) => [

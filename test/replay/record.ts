@@ -3,14 +3,16 @@
 // See histories/README.md for when to do that, and when never.
 
 import { readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { Workflow } from '@temporalio/workflow';
 import type { RunConfigInput } from '../../src/config/schema.ts';
 import type { Progress } from '../../src/core/progress.ts';
 import { ServiceError } from '../../src/services/errors.ts';
+import type { Jobs } from '../../src/services/jobs/index.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import * as workflows from '../../src/workflows/index.ts';
+import { openRecipe } from '../support/job-recipe.ts';
 import { type Pipeline, shortRun, startPipeline, tinyRun } from '../support/pipeline.ts';
 import { sumsRun } from '../support/sums.ts';
 import { until } from '../support/watch.ts';
@@ -88,6 +90,24 @@ async function record(pipeline: Pipeline): Promise<void> {
 
   await recordPause(pipeline);
   await recordAttention(pipeline);
+  await recordJobs(pipeline);
+}
+
+/** Both training stages as jobs on this machine. */
+async function recordJobs(pipeline: Pipeline): Promise<void> {
+  const jobs = (real: Jobs): Jobs => ({ ...real, recipe: openRecipe });
+  const trainer = { kind: 'job', recipe: { kind: 'trl' }, folder: join(pipeline.folder, 'jobs'), pollMs: 100 } as const;
+  const config: RunConfigInput = { ...small, salt: 'jobs', policy: { ...small.policy, trainer } };
+  await pipeline.withWorkers(
+    async (taskQueue) => {
+      const run = { workflowId: 'astro/jobs', taskQueue, args: [config] as [RunConfigInput] };
+      await pipeline.client.workflow.execute(astroPipeline, run);
+    },
+    { jobs },
+  );
+  await saveRuns(pipeline, 'astro-pipeline-jobs', 'astro/jobs');
+  await saveRuns(pipeline, 'fine-tune-job', 'astro/jobs/sft/search');
+  await saveRuns(pipeline, 'reinforce-job', 'astro/jobs/rl/search');
 }
 
 /** Paused with two problems in flight, and resumed once both had ended. */

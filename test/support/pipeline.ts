@@ -62,8 +62,8 @@ export interface Pipeline {
   store: ArtifactStore;
   /** Where the store keeps its files. */
   folder: string;
-  /** Starts workers on a queue of their own, runs `body`, and shuts them down again. */
-  withWorkers<T>(body: (taskQueue: string) => Promise<T>, doubles?: Doubles): Promise<T>;
+  /** Starts workers on a queue of their own (or on the one named), runs `body`, and shuts them down again. */
+  withWorkers<T>(body: (taskQueue: string) => Promise<T>, doubles?: Doubles, queue?: string): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -83,9 +83,9 @@ export async function startPipeline(): Promise<Pipeline> {
     client: env.client,
     store,
     folder,
-    async withWorkers(body, doubles = {}) {
+    async withWorkers(body, doubles = {}, queue) {
       queues += 1;
-      const taskQueue = `test-${process.pid}-${queues}`;
+      const taskQueue = queue ?? `test-${process.pid}-${queues}`;
       const workers = await createWorkers({
         connection: env.nativeConnection,
         namespace: env.namespace ?? 'default',
