@@ -110,6 +110,11 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .argument('[file]', 'JSON Lines file; "-" or nothing for standard input')
     .option('--strict', 'as for rewards: no approximations, nothing left to be worked out')
     .action(async (file, options) => finish(await (await import('./grade.ts')).gradeCommand(file, options)));
+  program
+    .command('reward')
+    .description('rewards for other trainers\' RL: JSON Lines with "problem" and "response" in, a reward for each out')
+    .requiredOption('--task <json>', "the task section of the run's configuration")
+    .action(async (options) => finish(await (await import('./reward.ts')).rewardCommand(options)));
   return program;
 }
 
