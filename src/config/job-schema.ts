@@ -32,12 +32,7 @@ const recipeOf = <Kind extends string>(kind: Kind) =>
     /** The trainer's own settings, which win over ours. */
     options: z.record(z.string(), setting).default({}),
   });
-const recipe = z.discriminatedUnion('kind', [
-  recipeOf('trl'),
-  recipeOf('verl'),
-  recipeOf('openrlhf'),
-  recipeOf('nemo-rl'),
-]);
+const recipe = z.discriminatedUnion('kind', [recipeOf('trl'), recipeOf('verl'), recipeOf('openrlhf')]);
 
 export const jobTrainer = z.strictObject({
   kind: z.literal('job'),

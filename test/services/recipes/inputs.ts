@@ -1,14 +1,16 @@
-import { promptRow } from '../../../src/core/chat-rows.ts';
+import { plainPrompt, promptRow } from '../../../src/core/chat-rows.ts';
+import { createRandom, deriveSeed } from '../../../src/core/seed.ts';
 import { countdown } from '../../../src/core/tasks/countdown.ts';
 import type { RlInput, SftInput } from '../../../src/services/jobs/recipes/shared.ts';
 
 /** A stage of each kind as activities hand it to a recipe: Countdown with a few problems. */
 
 const problems = countdown.generate({ split: 'train', count: 6, seed: 1 });
+const random = (id: string) => createRandom(deriveSeed(1, id));
 const adam = { beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.01, gradClipNorm: 1 };
 const shared = { seed: 5, task: { name: 'countdown' }, template: 'plain' } as const;
 
-/** A completion is an answer in the form that the task reads, most often a wrong one. */
+/** Completions are what a small model would write: well-formed, some right and some wrong. */
 export const sftInput = (folder: string, model: string, params: Partial<SftInput['params']> = {}): SftInput => ({
   ...shared,
   model,
@@ -28,7 +30,7 @@ export const sftInput = (folder: string, model: string, params: Partial<SftInput
   rows: problems.map((problem) => ({
     ...promptRow(countdown as never, problem),
     arm: 'search',
-    completion: `\\boxed{${problem.data.numbers.join('+')}}`,
+    completion: countdown.script(plainPrompt(countdown.prompt(problem)), random(problem.id), 2) ?? '',
     backtracks: 0,
   })),
 });

@@ -32,26 +32,67 @@ export function rewardFiles(task: TaskOptions): Record<string, string> {
 
 export const jsonLines = (rows: readonly unknown[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
-/** Sequences of one optimiser step. @throws ServiceError (fatal) where an iteration's cannot be divided evenly */
+const service = 'policy.trainer.recipe';
+
+/** @throws ServiceError (fatal) where a trainer cannot do what is asked */
+export function refuse(condition: boolean, message: string): void {
+  if (condition) throw new ServiceError('fatal', message, { service });
+}
+
+/** @throws ServiceError (fatal) where an iteration's answers cannot be divided evenly */
 export function sequencesPerStep({ promptsPerIteration, groupSize, stepsPerIteration }: RlInput['params']): number {
   const answers = promptsPerIteration * groupSize;
-  if (answers % stepsPerIteration === 0) return answers / stepsPerIteration;
-  throw new ServiceError(
-    'fatal',
+  refuse(
+    answers % stepsPerIteration !== 0,
     `rl: ${promptsPerIteration} prompts x ${groupSize} answers cannot be divided into ${stepsPerIteration} equal ` +
       'optimiser steps, as this trainer wants: change stepsPerIteration',
-    { service: 'policy.trainer.recipe' },
+  );
+  return answers / stepsPerIteration;
+}
+
+/**
+ * Bounds of the ratio as distances below and above 1. Importance sampling has none: its ratio may be anything from 0.
+ */
+export function ratioBounds({ loss, clipLow, clipHigh }: RlInput['params']): [number, number] {
+  return loss === 'ppo' ? [1 - clipLow, clipHigh - 1] : [1, 1_000_000];
+}
+
+/** For trainers that know only conversations. */
+export function needsChat(trainer: string, input: RecipeInput): void {
+  refuse(
+    input.template !== 'chat',
+    `${trainer} writes prompts by the model's chat template: set policy.template to "chat", or train with TRL`,
+  );
+  if (input.stage === 'rl') noAnswerBegun(trainer, input);
+}
+
+/** For trainers whose templates close every message. */
+export function noAnswerBegun(trainer: string, { rows, template }: RecipeInput): void {
+  refuse(
+    template === 'chat' && rows.some(({ prompt }) => prompt.at(-1)?.role === 'assistant'),
+    `${trainer} cannot go on with an answer that the prompt begins, as this task's prompts do: train with TRL`,
   );
 }
+
+export function noTrainOnPrompt(trainer: string, { params }: SftInput): void {
+  refuse(params.trainOnPrompt, `${trainer} trains on answers only: set trainOnPrompt to false, or train with TRL`);
+}
+
+/** So many rows, in their order, from the first again behind the last. */
+export const cycled = <Row>(rows: readonly Row[], count: number): Row[] =>
+  Array.from({ length: count }, (_, index) => rows[index % rows.length] as Row);
 
 /** Rows often enough that an iteration never has more prompts than there are: trainers drop an incomplete one. */
 export function fillIteration<Row>(rows: readonly Row[], promptsPerIteration: number): Row[] {
   return Array.from({ length: Math.ceil(promptsPerIteration / rows.length) }, () => rows).flat();
 }
 
-/** How a number of TypeScript's is written for argparse, Hydra and YAML, which do not all know `1e-7`'s kin. */
-export const decimal = (value: number): string =>
-  Number.isInteger(value) ? String(value) : value.toFixed(20).replace(/0+$/, '');
+/** A number without an exponent: YAML takes `1e-7` for a text. */
+export function decimal(value: number): string {
+  const [digits = '', exponent] = String(value).split('e-');
+  if (exponent === undefined) return digits;
+  return value.toFixed(Math.min(100, Number(exponent) + (digits.split('.')[1]?.length ?? 0)));
+}
 
 const LINE = /^ASTROFLOW (\{.*\})$/gm;
 

@@ -7,6 +7,7 @@ import {
   progressIn,
   pythonFile,
   type RlInput,
+  ratioBounds,
   rewardFiles,
   type SftInput,
   sequencesPerStep,
@@ -70,6 +71,7 @@ const stepsOf = ({ params }: RlInput) => params.iterations * params.stepsPerIter
 
 function grpoJob(input: RlInput) {
   const { params } = input;
+  const [low, high] = ratioBounds(params);
   return {
     steps: stepsOf(input),
     batch_size: sequencesPerStep(params),
@@ -80,8 +82,7 @@ function grpoJob(input: RlInput) {
     max_tokens: params.maxTokens,
     temperature: params.temperature,
     length_normalizer: params.lengthNormalizer,
-    // As distances from 1. Importance sampling without bounds is a ratio that may be anything from 0 up.
-    clip: params.loss === 'ppo' ? { low: 1 - params.clipLow, high: params.clipHigh - 1 } : { low: 1, high: 1e6 },
+    clip: { low, high },
   };
 }
 
