@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -9,15 +10,17 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { packageRoot } from '../../src/cli/paths.ts';
 import type { JobBackend, JobState } from '../../src/services/jobs/jobs.ts';
 import { processJobs } from '../../src/services/jobs/process.ts';
 import type { Recipe, RecipeInput, TrainedModel } from '../../src/services/jobs/recipes/recipe.ts';
 import { progressIn } from '../../src/services/jobs/recipes/shared.ts';
 import { trlRecipe } from '../../src/services/jobs/recipes/trl.ts';
+import { createRenderer } from '../../src/services/renderer/tokenizer.ts';
 import { rlInput, sftInput } from '../services/recipes/inputs.ts';
 
 /**
@@ -38,6 +41,35 @@ afterAll(() => rmSync(root, { recursive: true, force: true, maxRetries: 5 }));
 
 describe.skipIf(!existsSync(python))('TRL for real', () => {
   const recipe = trlRecipe({ python, options: { save_steps: 10 } });
+
+  it.each([
+    ['plain', base, [{ role: 'user', content: 'Use 4 9 3 to make 39\n' }]],
+    ['chat', 'test/fixtures/chat/chatml', [{ role: 'user', content: 'Hello' }]],
+    ['chat', 'test/fixtures/chat/llama3', [{ role: 'user', content: 'Say <|eot_id|> twice' }]],
+    [
+      'chat',
+      'test/fixtures/chat/chatml',
+      [
+        { role: 'user', content: 'Hello' },
+        { role: 'assistant', content: 'So it' },
+      ],
+    ],
+  ] as const)('sees the tokens that Astroflow samples from: %s, %s', (template, tokenizer, messages) => {
+    const code = [
+      'import json, sys',
+      'from astroflow_trl import Texts',
+      'texts = Texts(sys.argv[1], sys.argv[2])',
+      'print(json.dumps([texts.ids(texts.prompt(json.loads(sys.argv[3]))), texts.end_token]))',
+    ].join('\n');
+    const programs = fileURLToPath(new URL('../../src/services/jobs/recipes/python', import.meta.url));
+    const model = resolve(packageRoot, tokenizer);
+    const printed = execFileSync(python, ['-c', code, model, template, JSON.stringify(messages)], {
+      env: { ...process.env, ...small, PYTHONPATH: programs, PYTHONDONTWRITEBYTECODE: '1' },
+      encoding: 'utf8',
+    });
+    const renderer = createRenderer(tokenizer, template);
+    expect(JSON.parse(printed)).toEqual([renderer.prompt([...messages]).tokens, renderer.eosToken]);
+  });
 
   it('as a process: fine-tuning and GRPO are killed and go on from their newest checkpoint', async () => {
     await killedAndResumed(processJobs(join(root, 'jobs')), 'process');

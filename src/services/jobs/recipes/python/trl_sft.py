@@ -11,7 +11,7 @@ from trl import SFTConfig, SFTTrainer
 def labelled(texts: Texts, row: dict, train_on_prompt: bool) -> dict[str, list[int]]:
     """Tokens of prompt, completion and end; the labels of what carries no loss are -100."""
     prompt = texts.ids(texts.prompt(row["prompt"]))
-    completion = [*texts.ids(row["completion"]), texts.end_token]
+    completion = [*texts.ids(texts.disarm(row["completion"])), texts.end_token]
     return {
         "input_ids": prompt + completion,
         "labels": (prompt if train_on_prompt else [-100] * len(prompt)) + completion,
