@@ -239,6 +239,17 @@ describe('a check of Tinker services', () => {
     const other = await checkServices({ ...both, policy: { ...both.policy, base: 'other' } }, {}, options);
     expect(seen(other, 'trainer').model).toBe('stops: other is not among model');
   });
+
+  it.each([
+    ['Tinker API Mock', null, { parameters: 'stops: the server trains LoRA only' }],
+    ['Tinker API Mock', 8, { parameters: 'yes: LoRA rank 8', 'restored models': expect.stringMatching(/^yes/) }],
+    ['Open-RL Server MVP', 8, { 'restored models': 'degrades: not checked' }],
+  ])('says what is known of %s with LoRA rank %j', async (title, loraRank, rows) => {
+    const server = await startTinkerServer({ base: 'model', renderer, write: () => answer, title });
+    open.push(server);
+    const trained = config(server.baseUrl, { trainer: { ...tinker(server.baseUrl), loraRank } });
+    expect(seen(await checkServices(trained, {}, options), 'trainer')).toMatchObject(rows);
+  });
 });
 
 describe('a check of roles', () => {

@@ -115,6 +115,22 @@ describe('a promise that the server has lost', () => {
   });
 });
 
+describe('a caller that gives up', () => {
+  it('has its sampling ended, and leaves training alone', async () => {
+    const caller = new AbortController();
+    const pending = { json: { type: 'try_again', queue_state: 'active' } };
+    server.answer(future, pending);
+    const one = client();
+    const results = [
+      (await one.sample(sampleInput, caller.signal)).result(),
+      (await one.optimStep('m', 1, adam, caller.signal)).result(),
+    ];
+    caller.abort(new Error('cancelled'));
+    for (const result of results) await expect(result).rejects.toThrow('cancelled');
+    await expect.poll(() => sent('/cancel_future').map(({ body }) => body)).toEqual([{ request_id: 'r1' }]);
+  });
+});
+
 describe('a server that says whether to retry', () => {
   it.each([
     ['an overload that will not pass', { status: 429, headers: { 'x-should-retry': 'false' } }, 1],

@@ -1,8 +1,12 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { create } from 'tar';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Checkpoint } from '../../src/core/checkpoint.ts';
 import { tinkerTrainer } from '../../src/services/trainer/tinker.ts';
 import type { AdamParams, Datum, LiveModel } from '../../src/services/trainer/trainer.ts';
-import { fakeTime, type TinkerDouble, tinkerDouble } from './tinker-double.ts';
+import { type DoubleAnswer, fakeTime, type TinkerDouble, tinkerDouble } from './tinker-double.ts';
 
 const { signal } = new AbortController();
 const base: Checkpoint = { id: 'base', step: 0, base: 'b', trainerState: null };
@@ -214,6 +218,76 @@ describe('a Tinker trainer saves', () => {
     const published = await trainer().saveForSampler(saved.live, 'k/step-2', signal);
     expect(published).toEqual({ live: { ...live, nextSeqId: 6 }, samplerModel: 'tinker://m/weights/x' });
     expect(bodies('/save_weights_for_sampler')[0]).toMatchObject({ seq_id: 5, path: 'k-step-2' });
+  });
+});
+
+describe('a Tinker trainer brings weights', () => {
+  const weights = 'tinker://run/sampler_weights/a';
+  const archive = '/training_runs/run/checkpoints/sampler_weights/a/archive';
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'weights-'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  it('into a folder of their own, once', async () => {
+    await writeFile(join(folder, 'adapter_config.json'), '{}');
+    const bytes = create({ cwd: folder, sync: true, portable: true }, ['adapter_config.json']).read() as Uint8Array;
+    server.answer(archive, { status: 302, headers: { location: '/download' } });
+    server.answer('/download', { bytes });
+    const one = trainer();
+    const fetched = await one.fetchWeights(weights, folder, signal);
+    expect(await readdir(fetched)).toEqual(['adapter_config.json']);
+    expect(await one.fetchWeights(weights, folder, signal)).toBe(fetched);
+    expect(server.paths().filter((path) => path === '/download')).toHaveLength(1);
+  });
+
+  it.each([
+    ['fatal', { status: 404, json: { detail: 'Not Found' } }, /gives no archive/],
+    ['expired', { status: 404, json: { detail: 'Checkpoint a does not exist' } }, /does not exist/],
+    ['fatal', { status: 403, json: { detail: 'not yours' } }, /not yours/],
+  ] as [string, DoubleAnswer, RegExp][])('and is %s when the server answers %j', async (kind, answer, message) => {
+    server.answer(archive, answer);
+    const fetched = trainer().fetchWeights(weights, folder, signal);
+    await expect(fetched).rejects.toMatchObject({
+      name: 'ServiceError',
+      kind,
+      message: expect.stringMatching(message),
+    });
+  });
+});
+
+describe('a Tinker trainer asks a server what it can', () => {
+  const asked = () => bodies('/get_server_capabilities').length;
+
+  it('once, and again where the address has moved', async () => {
+    const env = { URL: server.baseUrl };
+    const one = tinkerTrainer({ baseUrl: { env: 'URL' }, timeoutMs: 5000, loraRank: null }, env, fakeTime());
+    server.answer(future, { json: { path: 'tinker://m/weights/x' } });
+    await Promise.all([one.save(live, 'a', {}, signal), one.save(live, 'b', {}, signal)]);
+    expect(asked()).toBe(1);
+    const elsewhere = await tinkerDouble();
+    elsewhere.answer(future, { json: { path: 'tinker://m/weights/x' } });
+    env.URL = elsewhere.baseUrl;
+    await one.save(live, 'c', {}, signal);
+    expect(elsewhere.paths()).toContain('/get_server_capabilities');
+    await elsewhere.close();
+  });
+
+  it('again after it could not be told', async () => {
+    server.answer('/get_server_capabilities', { status: 401, json: { detail: 'key' } }, { json: {} });
+    server.answer(future, { json: { path: 'tinker://m/weights/x' } });
+    const one = trainer();
+    await expect(one.save(live, 'a', {}, signal)).rejects.toMatchObject({ kind: 'fatal', status: 401 });
+    await one.save(live, 'a', {}, signal);
+    expect(asked()).toBe(2);
+  });
+
+  it('and does not send what it cannot do', async () => {
+    const config = { baseUrl: server.baseUrl, timeoutMs: 5000, loraRank: 8, capabilities: { forward: false } };
+    const seen = await tinkerTrainer(config, {}, fakeTime()).forward(live, [row], signal);
+    expect(seen).toEqual({ live, logprobs: null });
+    expect(server.paths()).not.toContain('/forward');
   });
 });
 

@@ -32,8 +32,10 @@ export async function startTinkerServer(options: {
   renderer: Renderer;
   /** @param steps optimiser steps behind the weights that answer; 0 for the base */
   write(prompt: string, random: Random, steps: number): string;
+  /** By which the server describes itself; without one it does not. */
+  title?: string;
 }): Promise<TinkerServer> {
-  const { base, renderer, write } = options;
+  const { base, renderer, write, title } = options;
   const models = new Map<string, Model>();
   const saved = new Map<string, number>();
   const results = new Map<string, unknown>();
@@ -109,6 +111,7 @@ export async function startTinkerServer(options: {
     if (path === '/get_server_capabilities') {
       return { status: 200, json: { supported_models: [{ model_name: base }] } };
     }
+    if (path === '/openapi.json' && title !== undefined) return { status: 200, json: { info: { title }, paths: {} } };
     if (path === '/create_session') return { status: 200, json: { session_id: `session-${++issued}` } };
     if (path === '/session_heartbeat') return { status: 200, json: {} };
     if (path === '/retrieve_future') {

@@ -8,7 +8,16 @@ import {
   TinkerError,
 } from '../tinker/index.ts';
 import { withServiceErrors } from '../tinker-link.ts';
-import { type CheckRow, createFindings, degrades, type Findings, stops, unknown, yes } from './finding.ts';
+import {
+  type CheckRow,
+  createFindings,
+  degrades,
+  type Finding,
+  type Findings,
+  stops,
+  unknown,
+  yes,
+} from './finding.ts';
 import type { Asks } from './openai-sampler.ts';
 
 interface TinkerSection {
@@ -120,6 +129,8 @@ export async function checkTinkerTrainer(
   const findings = findingsOf('trainer', check.deadlineMs);
   const client = await reach(findings, check, 'the trainer (policy.trainer)', 'policy.trainer');
   if (client === null) return findings.rows;
+  findings.add('parameters', parameters(client, check.loraRank));
+  findings.add('restored models', restores(client));
   let sessionId: string | undefined;
   await findings.probe('session', async (signal) => {
     sessionId = await client.createSession(signal);
@@ -146,6 +157,20 @@ export async function checkTinkerTrainer(
     }
   });
   return findings.rows;
+}
+
+/** What is trained, as far as it is known of the server. */
+function parameters({ can }: TinkerClient, loraRank: number | null): Finding {
+  if (loraRank === null)
+    return can.fullFinetune ? yes('all') : stops('the server trains LoRA only', 'set policy.trainer.loraRank');
+  return can.lora
+    ? yes(`LoRA rank ${loraRank}`)
+    : stops('the server trains no LoRA', 'set policy.trainer.loraRank to null');
+}
+
+function restores({ can }: TinkerClient): Finding {
+  if (can.forward) return yes('checked before anything is trained');
+  return degrades('not checked', 'the server has no pass without a gradient: a wrong restore shows in the loss only');
 }
 
 function shorten(text: string): string {

@@ -28,6 +28,7 @@ export function samplingCalls({ json, submit }: Transport, can: Capabilities) {
         // An overloaded server refuses (429), rather than to let the request wait where nobody sees it.
         headers: { 'x-tinker-sampling-backpressure': '1' },
         repeatable: true,
+        cancels: true,
         decode: decoders.sample,
         wantsProtobuf: can.wire === 'proto',
         watch,

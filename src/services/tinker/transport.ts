@@ -58,6 +58,8 @@ export interface Submission<T> {
   decode?: (bytes: Uint8Array) => T;
   /** Ask for it. */
   wantsProtobuf?: boolean;
+  /** Tell the server when the caller gives up, so that it works for nobody no longer. */
+  cancels?: boolean;
   /** Instead of the client's. */
   watch?: Watch | undefined;
 }
@@ -73,6 +75,7 @@ type Request = Pick<Exchange, 'method' | 'path' | 'headers'> & { body?: Body };
 
 const REQUEST_TIMEOUT_MS = 60_000;
 const POLL_TIMEOUT_MS = 45_000;
+const CANCEL_TIMEOUT_MS = 5_000;
 const MAX_BACKOFF_MS = 30_000;
 const BILLING_PAUSE_MS = 5_000;
 /** A 400 without a JSON body comes from a proxy, which may recover. */
@@ -301,6 +304,7 @@ export function tinkerTransport(options: TransportOptions) {
       try {
         return await retrieve(call, id, submission);
       } catch (error) {
+        if (call.signal.aborted && submission.cancels) cancel(id);
         const isGone = error instanceof TinkerError && error.status === 410;
         if (!isGone || !submission.repeatable || lost === LOST_TRIES) throw error;
         const placed = await place(call, submission);
@@ -308,6 +312,14 @@ export function tinkerTransport(options: TransportOptions) {
         id = placed.requestId;
       }
     }
+  }
+
+  /** Nobody waits for it, and a server that cannot cancel finishes by itself. */
+  function cancel(requestId: string): void {
+    const body = jsonBody({ request_id: requestId });
+    const what: Request = { method: 'POST', path: '/cancel_future', body };
+    const call = begin(AbortSignal.timeout(CANCEL_TIMEOUT_MS));
+    send(call, what, CANCEL_TIMEOUT_MS).catch(() => {});
   }
 
   return {
