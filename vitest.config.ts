@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * `unit` needs nothing but this process. `temporal` starts the real dev server. `e2e` adds the real engine.
- * The latter two run one file at a time: servers and models on two cores would only slow each other down.
+ * `services` speaks to third-party services in Python environments that `npm run test:services` makes.
+ * All but `unit` run one file at a time: servers and models on two cores would only slow each other down.
  */
 export default defineConfig({
   test: {
@@ -16,6 +17,7 @@ export default defineConfig({
             'test/replay/**',
             'test/e2e/**',
             'test/chaos/**',
+            'test/live/**',
             'test/**/*.temporal.test.ts',
           ],
           maxWorkers: 2,
@@ -40,6 +42,16 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'services',
+          include: ['test/live/**/*.test.ts'],
+          maxWorkers: 1,
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 300_000,
         },
       },
     ],

@@ -2,10 +2,11 @@
 // Makes a fresh clone ready: npm packages, a Python environment for the engine, the Temporal CLI.
 // Plain Node without dependencies, since it runs before any are there. Safe to repeat: what is up to date is left alone.
 
-import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { executor, installTorch, pipInstall, seconds, step, tail } from './run-step.mjs';
 import {
   compareVersions,
   findVersion,
@@ -17,7 +18,6 @@ import {
   newestPython,
   pinnedVersion,
   temporalPackage,
-  torchSources,
   usablePython,
 } from './setup-checks.mjs';
 
@@ -27,6 +27,7 @@ const venvPython = join(venv, 'bin', 'python');
 /** What the set-up found and made; the CLI reads its paths from here. */
 const stampFile = join(venv, 'astroflow-setup.json');
 const logFile = join(root, '.venv-setup.log');
+const execute = executor(root, logFile);
 const requirementFiles = ['engine/requirements.txt', 'engine/requirements-dev.txt'];
 const aptHint = 'On Debian or Ubuntu: sudo apt install python3 python3-venv. On macOS: brew install python@3.13.';
 
@@ -96,7 +97,7 @@ async function setUpPython(requirements, wanted) {
 
   const texts = requirements.map((file) => readFileSync(join(root, file), 'utf8'));
   const torch = pinnedVersion(texts.join('\n'), 'torch');
-  if (torch !== null) await step(`torch ${torch}`, () => installTorch(torch));
+  if (torch !== null) await step(`torch ${torch}`, () => torchInstalled(torch));
   if (requirements.length > 0)
     await step("the engine's packages", () =>
       pip(
@@ -146,20 +147,13 @@ async function createVenv(python) {
 }
 
 /** @param {string} version */
-async function installTorch(version) {
-  let output = '';
-  for (const source of torchSources(version, process.platform)) {
-    const result = await execute(venvPython, [...pipInstall, ...source.args]);
-    if (result.code === 0) return source.label;
-    output = result.output;
-  }
-  throw new SetupError(
-    `torch ${version} could not be installed. Is PyPI reachable, and is there 1 GB of free disk?\n${tail(output)}`,
-  );
+async function torchInstalled(version) {
+  const { code, output } = await installTorch(venvPython, version, execute);
+  if (code !== 0)
+    throw new SetupError(
+      `torch ${version} could not be installed. Is PyPI reachable, and is there 1 GB of free disk?\n${tail(output)}`,
+    );
 }
-
-// Byte code is compiled when a module is first imported; compiling all of torch here would take longer than that.
-const pipInstall = ['-m', 'pip', 'install', '--quiet', '--no-compile', '--no-input', '--disable-pip-version-check'];
 
 /**
  * @param {string[]} args
@@ -199,54 +193,6 @@ function temporalVersion(path) {
 
 // --- helpers ---------------------------------------------------------------------------------------------------------
 
-/**
- * Runs one step with a line at its end, and one in between when it takes long.
- * @template T
- * @param {string} name
- * @param {() => Promise<T>} run
- * @returns {Promise<T>}
- */
-async function step(name, run) {
-  const startedAt = Date.now();
-  const ticker = setInterval(() => console.log(`  … ${name}, ${seconds(startedAt)}`), 20_000);
-  try {
-    const result = await run();
-    console.log(`  ✓ ${name}  ${seconds(startedAt)}`);
-    return result;
-  } catch (error) {
-    console.log(`  ✗ ${name}  ${seconds(startedAt)}`);
-    throw error;
-  } finally {
-    clearInterval(ticker);
-  }
-}
-
-/**
- * Runs a command to its end without a terminal to ask on; its output also goes to the log file.
- * @param {string} command
- * @param {string[]} args
- * @returns {Promise<{ code: number, output: string }>}
- */
-function execute(command, args) {
-  const log = openSync(logFile, 'a');
-  writeFileSync(log, `$ ${command} ${args.join(' ')}\n`);
-  return new Promise((done) => {
-    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
-    const collect = (/** @type {Buffer} */ chunk) => {
-      output += chunk.toString();
-      writeFileSync(log, chunk);
-    };
-    child.stdout.on('data', collect);
-    child.stderr.on('data', collect);
-    child.on('error', (error) => done({ code: -1, output: `${output}${error.message}` }));
-    child.on('close', (code) => {
-      closeSync(log);
-      done({ code: code ?? -1, output });
-    });
-  });
-}
-
 /** @returns {{ fingerprint: string, temporal: string } | null} */
 function readStamp() {
   return readJson(stampFile);
@@ -264,16 +210,6 @@ function readJson(path) {
 /** @param {string} path */
 function located(path) {
   return isAbsolute(path) ? path : join(root, path);
-}
-
-/** @param {string} output */
-function tail(output) {
-  return output.trim().split('\n').slice(-12).join('\n');
-}
-
-/** @param {number} startedAt */
-function seconds(startedAt) {
-  return `${((Date.now() - startedAt) / 1000).toFixed(1)} s`;
 }
 
 /** @param {unknown} error */

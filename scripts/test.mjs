@@ -1,5 +1,5 @@
 // The test command: every step in order, a line with its seconds, and one count over all runners at the end.
-//   node scripts/test.mjs [all|check|engine]
+//   node scripts/test.mjs [all|check|engine|services]
 // `check` is the fast part. Later steps run even if an earlier one failed, so that one run shows everything.
 
 import { spawn } from 'node:child_process';
@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { makeEnvironments, unavailableLines, venvsFolder } from './services-venvs.mjs';
 
 const root = resolve(fileURLToPath(new URL('..', import.meta.url)));
 const bin = (/** @type {string} */ name) => join(root, 'node_modules', '.bin', name);
@@ -37,7 +38,12 @@ const engine = {
   count: 'pytest',
 };
 
-const suites = { check, engine: [engine], all: [...check, vitest('temporal'), engine, vitest('e2e')] };
+const suites = {
+  check,
+  engine: [engine],
+  services: [vitest('services')],
+  all: [...check, vitest('temporal'), engine, vitest('e2e')],
+};
 
 /**
  * @param {string} project
@@ -51,7 +57,9 @@ async function main() {
   const suite = process.argv[2] ?? 'all';
   if (!(suite in suites)) throw new Error(`Unknown suite ${suite}: ${Object.keys(suites).join(', ')}`);
   const scratch = mkdtempSync(join(tmpdir(), 'astroflow-test-'));
-  const total = { passed: 0, failed: 0, skipped: 0 };
+  const { made, unavailable } = suite === 'services' ? await services() : { made: [], unavailable: [] };
+  // An environment counts as one test, which is skipped if it cannot be made; so are the tests that need it.
+  const total = { passed: made.length, failed: 0, skipped: unavailable.length };
   try {
     for (const step of suites[/** @type {keyof typeof suites} */ (suite)]) {
       const startedAt = Date.now();
@@ -65,8 +73,15 @@ async function main() {
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+  if (unavailable.length > 0) console.error(`\n${unavailableLines(unavailable)}`);
   console.log(`\n${summaryLine(total)}`);
   process.exitCode = total.failed > 0 ? 1 : 0;
+}
+
+/** The environments of third-party services, where the tests look for them. */
+function services() {
+  process.env.ASTROFLOW_SERVICES_VENVS = venvsFolder;
+  return makeEnvironments();
 }
 
 /**

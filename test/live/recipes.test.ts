@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,14 +9,14 @@ import type { RecipeConfig } from '../../src/config/job-schema.ts';
 import { createRecipe } from '../../src/services/jobs/recipes/index.ts';
 import type { RecipeInput } from '../../src/services/jobs/recipes/recipe.ts';
 import { rlInput, sftInput } from '../services/recipes/inputs.ts';
+import { environment } from './environment.ts';
 
 /**
- * The files and commands of trainers that need a GPU, read by pyarrow and by their own parsers. Needs an environment in
- * `ASTROFLOW_SERVICES_VENVS/recipes`: `pip install --no-deps verl==0.9.1 openrlhf==0.11.2`, and
- * `pip install hydra-core==1.3.8`.
+ * The files and commands of trainers that need a GPU, read by pyarrow and by their own parsers. Part of
+ * `npm run test:services`.
  */
 
-const python = join(process.env.ASTROFLOW_SERVICES_VENVS ?? '', 'recipes/bin/python');
+const { python, missing } = environment('recipes');
 const parsers = fileURLToPath(new URL('./recipe_parsers.py', import.meta.url));
 let folder: string;
 
@@ -32,15 +32,15 @@ function understood(kind: RecipeConfig['kind'], input: RecipeInput) {
   return JSON.parse(execFileSync(python, [parsers, run], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }));
 }
 
-const withArrow = join(process.env.ASTROFLOW_SERVICES_VENVS ?? '', 'jobs/bin/python');
+const jobs = environment('jobs');
 
-it.skipIf(!existsSync(withArrow))("verl's rows as Parquet are the rows as JSON Lines", async () => {
+it.skipIf(jobs.missing)("verl's rows as Parquet are the rows as JSON Lines", async () => {
   for (const input of [sftInput('/shared/a', 'base'), rlInput('/shared/a', 'base')]) {
     const recipe = createRecipe({ kind: 'verl', python: 'python3', options: {} });
     const { files } = recipe.prepare({ ...input, template: 'chat' });
     for (const name of ['rows.jsonl', 'astroflow_run.py']) writeFileSync(join(folder, name), String(files[name]));
     const code = 'import astroflow_run; astroflow_run.write_parquet("rows.jsonl", "rows.parquet")';
-    execFileSync(withArrow, ['-c', code], { cwd: folder });
+    execFileSync(jobs.python, ['-c', code], { cwd: folder });
     const rows = await parquetReadObjects({ file: await asyncBufferFromFile(join(folder, 'rows.parquet')) });
     const plain = JSON.parse(JSON.stringify(rows, (_, value) => (typeof value === 'bigint' ? Number(value) : value)));
     const lines = String(files['rows.jsonl']).trim().split('\n');
@@ -48,7 +48,7 @@ it.skipIf(!existsSync(withArrow))("verl's rows as Parquet are the rows as JSON L
   }
 });
 
-describe.skipIf(!existsSync(python))('commands, as the real packages read them', () => {
+describe.skipIf(missing)('commands, as the real packages read them', () => {
   const chat = { template: 'chat' } as const;
 
   it('verl: fine-tuning', () => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,17 +11,18 @@ import type { Publisher } from '../../src/services/publisher/publisher.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import { astroPipeline } from '../../src/workflows/index.ts';
 import { type Pipeline, startPipeline } from '../support/pipeline.ts';
+import { environment } from './environment.ts';
 
 /**
  * A whole run with real parts: search on the bundled engine, fine-tuning and GRPO as TRL jobs, each model that they
- * leave served by an engine of its own and scored by the pipeline. Needs `ASTROFLOW_SERVICES_VENVS/jobs`.
+ * leave served by an engine of its own and scored by the pipeline. Part of `npm run test:services`.
  */
 
-const python = join(process.env.ASTROFLOW_SERVICES_VENVS ?? '', 'jobs/bin/python');
+const { python, missing } = environment('jobs');
 const base = fileURLToPath(new URL('../../engine/base/model', import.meta.url));
 const bundled = 'astroflow-countdown';
 
-describe.skipIf(!existsSync(python))('a run whose models TRL trains', () => {
+describe.skipIf(missing)('a run whose models TRL trains', () => {
   let folder: string;
   let pipeline: Pipeline;
   const engines: Engine[] = [];

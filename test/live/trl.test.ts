@@ -1,14 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -22,13 +13,14 @@ import { progressIn } from '../../src/services/jobs/recipes/shared.ts';
 import { trlRecipe } from '../../src/services/jobs/recipes/trl.ts';
 import { createRenderer } from '../../src/services/renderer/tokenizer.ts';
 import { rlInput, sftInput } from '../services/recipes/inputs.ts';
+import { environment } from './environment.ts';
 
 /**
  * Real TRL on a CPU: fine-tuning, then GRPO of what came out, on the bundled model; each trainer is killed on its way
- * and the next job goes on. Needs an environment with torch and trl: `ASTROFLOW_SERVICES_VENVS/jobs`.
+ * and the next job goes on. Part of `npm run test:services`.
  */
 
-const python = join(process.env.ASTROFLOW_SERVICES_VENVS ?? '', 'jobs/bin/python');
+const { python, missing } = environment('jobs');
 const base = fileURLToPath(new URL('../../engine/base/model', import.meta.url));
 const small = { HF_HUB_OFFLINE: '1', OMP_NUM_THREADS: '1' };
 const signal = () => AbortSignal.timeout(120_000);
@@ -39,7 +31,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(root, { recursive: true, force: true, maxRetries: 5 }));
 
-describe.skipIf(!existsSync(python))('TRL for real', () => {
+describe.skipIf(missing)('TRL for real', () => {
   const recipe = trlRecipe({ python, options: { save_steps: 10 } });
 
   it.each([
