@@ -1,0 +1,143 @@
+import * as Plot from '@observablehq/plot';
+import { fixed, integer, percent } from '../format.ts';
+import type { Summary } from '../summary-schema.ts';
+import { colour, lookOf } from './colours.ts';
+import type { Cell, Figure } from './figure.ts';
+import { countCell, fixedCell, percentCell } from './numbers.ts';
+import { plotSvg } from './plot.ts';
+
+type Iteration = NonNullable<Summary['rl']['search']>[number];
+
+interface Metric {
+  id: string;
+  title: string;
+  what: string;
+  value: (point: Iteration) => number;
+  text: (value: number) => string;
+  /** Columns of the table: what the value is made of, as `summary.json` has it. */
+  cells: (point: Iteration) => Cell[];
+  columns: string[];
+  /** The least that the axis shows; the curves may need more. */
+  domain: readonly [number, number];
+}
+
+const zeroVariance = ({ zeroVarianceGroups, groups }: Iteration) => (groups === 0 ? 0 : zeroVarianceGroups / groups);
+
+const metrics: readonly Metric[] = [
+  {
+    id: 'rl-reward',
+    title: 'Reward',
+    what: 'Mean reward of an iteration: +1 for a right answer, −1 for any other',
+    value: ({ meanReward }) => meanReward,
+    text: (value) => fixed(value, 2),
+    cells: ({ meanReward }) => [fixedCell(meanReward, 2)],
+    columns: ['reward'],
+    domain: [-1, 1],
+  },
+  {
+    id: 'rl-length',
+    title: 'Length',
+    what: 'Mean tokens of an answer',
+    value: ({ meanTokens }) => meanTokens,
+    text: integer,
+    cells: ({ meanTokens, truncated }) => [fixedCell(meanTokens, 0), percentCell(truncated)],
+    columns: ['tokens', 'cut off'],
+    domain: [0, 10],
+  },
+  {
+    id: 'rl-backtracks',
+    title: 'Backtracks',
+    what: 'Mean times that an answer goes back',
+    value: ({ backtracksPerAnswer }) => backtracksPerAnswer,
+    text: (value) => fixed(value, 1),
+    cells: ({ backtracksPerAnswer }) => [fixedCell(backtracksPerAnswer, 2)],
+    columns: ['backtracks'],
+    domain: [0, 1],
+  },
+  {
+    id: 'rl-zero-variance',
+    title: 'Groups without a gradient',
+    what: 'Share of groups whose answers are all right or all wrong: they teach nothing',
+    value: zeroVariance,
+    text: (value) => percent(value).replace('.0', ''),
+    cells: ({ zeroVarianceGroups, groups }) => [countCell(zeroVarianceGroups), countCell(groups)],
+    columns: ['uniform groups', 'of'],
+    domain: [0, 1],
+  },
+];
+
+/** Learning curves of reinforcement learning, a panel for each of reward, length, backtracks and uniform groups. */
+export function curveFigures({ rl }: Pick<Summary, 'rl'>): Figure[] {
+  const arms = Object.entries(rl).flatMap(([arm, points]) => (points.length > 0 ? [{ arm, points }] : []));
+  if (arms.length === 0) return [];
+  return metrics.map((metric) => curveFigure(metric, arms));
+}
+
+interface Curve {
+  arm: string;
+  points: readonly Iteration[];
+}
+
+function curveFigure(metric: Metric, curves: readonly Curve[]): Figure {
+  const { title, what, value, text } = metric;
+  const ends = curves.map(({ arm, points }) => {
+    const [first, last] = [points[0] as Iteration, points.at(-1) as Iteration];
+    return `${arm} arm from ${text(value(first))} to ${text(value(last))} in ${points.length} iterations`;
+  });
+  const alt = `${title}: ${ends.join('; ')}.`;
+  const answers = curves.map(({ arm, points }) => `${arm}: ${points.length} iterations`).join(', ');
+  return {
+    id: metric.id,
+    title,
+    caption: `${what} (${answers}; one training seed, so no interval).`,
+    alt,
+    legend: curves.map(({ arm }) => ({ label: `${arm} arm`, colour: lookOf(arm).colour, symbol: lookOf(arm).symbol })),
+    table: {
+      head: ['arm', 'iteration', ...metric.columns],
+      rows: curves.flatMap(({ arm, points }) =>
+        points.map((point) => [arm, countCell(point.iteration), ...metric.cells(point)]),
+      ),
+    },
+    draw: (width) => plotSvg(options(metric, curves, width), alt),
+    half: true,
+  };
+}
+
+function options({ value, text, domain }: Metric, curves: readonly Curve[], width: number): Plot.PlotOptions {
+  const all = curves.flatMap(({ points }) => points.map(value));
+  const longest = Math.max(1, ...curves.map(({ points }) => points.length - 1));
+  return {
+    width,
+    height: 190,
+    marginLeft: 46,
+    marginRight: 16,
+    marginTop: 12,
+    marginBottom: 36,
+    x: { domain: [0, longest], label: 'iteration', labelArrow: false, ticks: 5, tickFormat: wholeOnly },
+    y: {
+      domain: [Math.min(domain[0], ...all), Math.max(domain[1], ...all.map((one) => one * 1.08))],
+      label: null,
+      ticks: 4,
+      tickFormat: text,
+      grid: true,
+    },
+    marks: [
+      ...curves.flatMap(({ arm, points }, i) => {
+        const look = lookOf(arm);
+        const xy = { x: 'iteration', y: value };
+        return [
+          Plot.lineY(points, { ...xy, stroke: look.colour, strokeWidth: 2, ...(i > 0 && { strokeDasharray: '6 3' }) }),
+          Plot.dot(points.slice(-1), {
+            ...xy,
+            fill: look.colour,
+            stroke: colour('paper'),
+            r: 4.5,
+            symbol: look.symbol,
+          }),
+        ];
+      }),
+    ],
+  };
+}
+
+const wholeOnly = (value: number) => (Number.isInteger(value) ? String(value) : '');
