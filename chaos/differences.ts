@@ -6,11 +6,11 @@ export const leftOut: readonly { artifacts: RegExp; fields: readonly string[] }[
   { artifacts: /\/result[^/]*\.json$/, fields: ['startedAtMs', 'endedAtMs'] },
   // Which attempt of the activity made the call.
   { artifacts: /^rl\/.*\/rollouts-\d+\.jsonl$/, fields: ['attempt'] },
-  // Which live model made the checkpoint: a retry makes a new one.
-  { artifacts: /^(sft\/.*\/step-\d+|rl\/.*\/update)\.json$/, fields: ['live'] },
+  // Which live model made the checkpoint: a retry makes a new one, and an iteration says so.
+  { artifacts: /^(sft\/.*\/step-\d+|rl\/.*\/update)\.json$/, fields: ['live', 'restarts'] },
   {
     artifacts: /^runs\/.*\/summary\.json$/,
-    fields: ['startedAtMs', 'endedAtMs', 'seconds', 'wallSeconds', 'wastedTokens', 'timings'],
+    fields: ['startedAtMs', 'endedAtMs', 'seconds', 'wallSeconds', 'wastedTokens', 'wastedBy', 'timings', 'restarts'],
   },
 ];
 

@@ -31,10 +31,15 @@ export const rooms = {
   report: { own: ['core', 'report'], types: ['config'], node: true },
   // What stages stored, read for the ledger: by the names in config, without running a stage.
   accounts: { own: ['core', 'services', 'config', 'accounts'], types: ['activities'], node: false },
-  activities: { own: ['core', 'services', 'config', 'report', 'activities', 'versions.ts'], node: true },
+  // What finished runs stored, read back: compared, told apart, explained.
+  inspect: { own: ['core', 'services', 'config', 'report', 'accounts', 'inspect'], types: ['activities'], node: true },
+  activities: {
+    own: ['core', 'services', 'config', 'report', 'accounts', 'inspect', 'activities', 'versions.ts'],
+    node: true,
+  },
   workers: { own: ['core', 'services', 'config', 'report', 'activities', 'workers'], types: ['workflows'], node: true },
   cli: {
-    own: ['core', 'services', 'config', 'report', 'workers', 'accounts', 'versions.ts', 'cli'],
+    own: ['core', 'services', 'config', 'report', 'workers', 'accounts', 'inspect', 'versions.ts', 'cli'],
     types: ['workflows', 'activities'],
     node: true,
   },

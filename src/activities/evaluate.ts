@@ -91,6 +91,8 @@ export function createEvaluateActivities(deps: ActivityDeps) {
               answerClass: verdict.answer === undefined ? null : task.answerClass(problem, verdict.answer),
               callId,
               seed,
+              graderVersion: task.version,
+              ...(sampled.engine !== undefined && { engine: sampled.engine }),
             };
           }),
         );

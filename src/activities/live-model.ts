@@ -11,6 +11,11 @@ import { checkProbe, type Gate, storeProbe } from './resume-gate.ts';
 /** A checkpoint that nobody may need again is kept this long; results keep theirs without limit. */
 const intermediateTtlSeconds = 14 * 24 * 3600;
 
+/** Whether an attempt goes on with the live model it was handed. */
+export function isContinued(checkpoint: Checkpoint, live: LiveModel | null, at: Pick<Attempt, 'number'>): boolean {
+  return at.number === 1 && live?.checkpointId === checkpoint.id;
+}
+
 /**
  * A live model that stands exactly at the checkpoint. Only a first attempt may continue the one it was handed: any
  * retry makes a new model, so a zombie attempt may still step the old one, and nobody will use it. Starting from the
@@ -29,7 +34,7 @@ export async function liveModelAt(
     at.onCancel(() => trainer.release(model, at.signal));
     return model;
   };
-  if (live !== null && at.number === 1 && live.checkpointId === checkpoint.id) return held(live);
+  if (live !== null && isContinued(checkpoint, live, at)) return held(live);
   // A zombie that still steps it is refused from now on, and its memory is free.
   if (live !== null && at.number > 1) await trainer.release(live, at.signal);
   at.report({ phase: `restore ${checkpoint.id}` });

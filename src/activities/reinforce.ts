@@ -19,7 +19,7 @@ import { attempt } from './boundary.ts';
 import { callSampler } from './calls.ts';
 import type { ActivityDeps } from './deps.ts';
 import { failure } from './failures.ts';
-import { liveModelAt, saveCheckpoint } from './live-model.ts';
+import { isContinued, liveModelAt, saveCheckpoint } from './live-model.ts';
 import { createLoader, requireArtifact } from './load.ts';
 import type { StoredStageResult } from './results.ts';
 import { checkPass, recordedPasses } from './resume-gate.ts';
@@ -219,6 +219,12 @@ export function createReinforceActivities(deps: ActivityDeps) {
           loss: losses.length === 0 ? null : losses.reduce((a, b) => a + b, 0),
           logprobGap: logprobGap(stats),
           policyVersion: checkpoint.samplerModel ?? checkpoint.id,
+          restarts: {
+            rollouts: (rollouts[0]?.attempt ?? 1) - 1,
+            update: at.number - 1,
+            // An arm's first iteration always makes a model: it starts from another stage's checkpoint.
+            restored: iteration > 0 && !isContinued(checkpoint, input.live, at),
+          },
         });
         const result: UpdateResult = { ...saved, summary, usage: rolloutUsage(rollouts) };
         const stored = await store.getJson<UpdateResult>(await store.putJson(name, result));

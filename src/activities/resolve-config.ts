@@ -71,7 +71,10 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
         const searchProblems = await storeProblems(sets.search);
         const rlPrompts = sets.rl && (await storeProblems(sets.rl));
         const benchmarks = [];
-        for (const set of sets.benchmarks) benchmarks.push({ name: set.name, problems: await storeProblems(set) });
+        for (const set of sets.benchmarks) {
+          const prompts = sha256Hex(JSON.stringify(set.problems.map((problem) => task.prompt(problem))));
+          benchmarks.push({ name: set.name, problems: await storeProblems(set), prompts });
+        }
         const dropped = await storeDropped([sets.search, ...(sets.rl ? [sets.rl] : []), ...sets.benchmarks]);
         const overlap = await storeOverlap(run, overlapping, isLeftOut);
         for (const note of problemNotes({ dropped, overlap })) log.warn(note, { run });

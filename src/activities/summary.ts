@@ -1,10 +1,15 @@
+import { wasteByReason } from '../accounts/waste.ts';
 import { evaluateCallPrefix, roleCallPrefix, searchCallPrefix } from '../config/call-ids.ts';
 import { artifactNames, type LinearizePlan, type Plan } from '../config/plan.ts';
 import type { Arm } from '../config/schema.ts';
-import { type AnswerRecord, emptyFunnel, type RlIteration, type StageUsage } from '../core/records.ts';
+import { emptyFunnel, type RlIteration, type StageUsage } from '../core/records.ts';
 import { getTask } from '../core/tasks/index.ts';
+import { readEvaluations } from '../inspect/evaluations.ts';
+import { problemSetsOf } from '../inspect/problem-sets.ts';
 import { renderReport } from '../report/markdown.ts';
-import { buildSummary, defaultTokenCaps, type Evaluation } from '../report/summary.ts';
+import { matrixOf } from '../report/matrix.ts';
+import { defaultTokenCaps, type Evaluation } from '../report/scores.ts';
+import { buildSummary } from '../report/summary.ts';
 import type { Summary } from '../report/summary-schema.ts';
 import type { Services } from '../services/index.ts';
 import type { Sampler } from '../services/sampler/sampler.ts';
@@ -54,6 +59,8 @@ export function createSummaryActivity(deps: ActivityDeps) {
         const { plan } = input;
         const services = deps.services(plan.search.policy);
         const stages: StageUsage[] = [];
+        at.report({ phase: 'accounts' });
+        const wastedBy = await wasteByReason(plan, { store, services, signal: at.signal });
         let funnel: StoredStageResult['funnel'];
         const rl: Partial<Record<Arm, RlIteration[]>> = {};
         for (const stage of plannedStages(plan, services)) {
@@ -61,7 +68,10 @@ export function createSummaryActivity(deps: ActivityDeps) {
             await requireArtifact(store, stage.resultName, stage.madeBy),
           );
           const outcome = input.outcomes.find((o) => o.name === stage.name && o.arm === stage.arm);
-          stages.push(await stageUsage(stage, result, outcome?.reused ?? false, at.signal));
+          stages.push({
+            ...(await stageUsage(stage, result, outcome?.reused ?? false, at.signal)),
+            wastedBy: wastedBy(stage.name, stage.arm),
+          });
           funnel ??= result.funnel;
           if (stage.name === 'rl' && stage.arm !== undefined) {
             rl[stage.arm] = await iterations(plan.rl[stage.arm].key, result.iterations ?? 0);
@@ -69,10 +79,15 @@ export function createSummaryActivity(deps: ActivityDeps) {
         }
         at.report({ phase: 'statistics' });
         const { params } = plan.evaluate;
+        const need = (name: string) => requireArtifact(store, name, 'evaluate');
+        const evaluations = await readEvaluations(plan.evaluate, { store, need });
+        const matrixList = await storeMatrix(plan, evaluations);
         const summary = buildSummary({
           run: plan.run,
           seed: plan.seed,
-          evaluations: await evaluations(plan),
+          evaluations,
+          matrixList,
+          problemSets: await problemSetsOf(plan, store),
           phrases: getTask(plan.search.task).phrases,
           bootstrapSamples: params.bootstrapSamples,
           tokenCaps: defaultTokenCaps(params.maxTokens),
@@ -103,20 +118,17 @@ export function createSummaryActivity(deps: ActivityDeps) {
     return found;
   }
 
-  async function evaluations(plan: Plan): Promise<Evaluation[]> {
-    const { key, checkpoints, benchmarks, params } = plan.evaluate;
-    const found: Evaluation[] = [];
-    for (const benchmark of benchmarks) {
-      for (const entry of checkpoints) {
-        const answers: AnswerRecord[] = [];
-        for (let first = 0; first < benchmark.problems.count; first += params.problemsPerChunk) {
-          const name = artifactNames.answers(key, entry, benchmark.name, first);
-          answers.push(...(await store.getLines<AnswerRecord>(await requireArtifact(store, name, 'evaluate'))));
-        }
-        found.push({ checkpoint: entry.name, benchmark: benchmark.name, answers });
-      }
-    }
-    return found;
+  /** Every problem with its right answers by checkpoint, one a line: a summary holds only the first ones. */
+  async function storeMatrix(plan: Plan, evaluations: readonly Evaluation[]): Promise<string> {
+    const name = artifactNames.matrix(plan.run);
+    const lines = matrixOf(evaluations, name).flatMap(({ benchmark, checkpoints, problems }) =>
+      problems.map(({ id, right, samples }) => {
+        const byCheckpoint = checkpoints.map((checkpoint, i) => [checkpoint, [right[i] ?? 0, samples[i] ?? 0]]);
+        return { benchmark, problem: id, rightOf: Object.fromEntries(byCheckpoint) };
+      }),
+    );
+    await store.replaceText(name, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    return name;
   }
 }
 
@@ -177,7 +189,7 @@ async function stageUsage(
   result: StoredStageResult,
   reused: boolean,
   signal: AbortSignal,
-): Promise<StageUsage> {
+): Promise<Omit<StageUsage, 'wastedBy'>> {
   const { usage, startedAtMs, endedAtMs } = result;
   const credited = usage.completionTokens;
   const served = await Promise.all(stage.calls.map(({ prefix, model }) => model.served(prefix, signal)));

@@ -1,5 +1,5 @@
 import type { PipelineResult } from '../activities/summary.ts';
-import type { Summary } from '../report/summary-schema.ts';
+import { parseSummary, type Summary } from '../report/summary-schema.ts';
 import { renderScores } from '../report/terminal.ts';
 import { folderStore } from '../services/store/folder.ts';
 import type { Home } from './home.ts';
@@ -30,5 +30,5 @@ export async function readSummary(result: unknown, home: Home): Promise<Summary 
   if (typeof name !== 'string') return null;
   const store = folderStore(home.artifacts);
   const ref = await store.find(name);
-  return ref === null ? null : store.getJson<Summary>(ref);
+  return ref === null ? null : parseSummary(await store.getJson(ref));
 }

@@ -26,7 +26,7 @@ export interface PlanInputs {
   searchProblems: ArtifactRef;
   /** Null: RL trains on the searched problems. */
   rlPrompts: ArtifactRef | null;
-  benchmarks: { name: string; problems: ArtifactRef }[];
+  benchmarks: EvaluatePlan['benchmarks'];
   /** What to tell people of the problem sets; no result depends on it. */
   dropped?: DroppedProblems[];
   overlap?: OverlapCount[];
@@ -159,6 +159,7 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
       ...context(key('evaluate', [inputs.benchmarks.map((b) => [b.name, b.problems.sha256]), protocol])),
       params,
       benchmarks: inputs.benchmarks,
+      template: inputs.rendererHash,
       resume: config.resume,
       checkpoints,
     };

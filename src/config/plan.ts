@@ -97,7 +97,10 @@ export interface RlPlan extends StageContext {
 
 export interface EvaluatePlan extends StageContext {
   params: Omit<RunConfig['evaluate'], 'benchmarks'>;
-  benchmarks: { name: string; problems: ArtifactRef }[];
+  /** With the SHA-256 of all prompts' messages: no result depends on it, but people may ask what was asked. */
+  benchmarks: { name: string; problems: ArtifactRef; prompts?: string }[];
+  /** Hash of vocabulary and template, for the protocol; absent, like `prompts`, in plans of before it was kept. */
+  template?: string;
   resume?: RunConfig['resume'];
   /** Checkpoints to score, in this order, and the stage key whose result names them (null: the base). */
   checkpoints: { name: string; stage: 'sft' | 'rl' | null; stageKey: string | null }[];
@@ -149,6 +152,8 @@ export const artifactNames = {
   /** Which checkpoints were scored is part of an evaluation's result, not of its key: answers serve any selection. */
   evaluationResult: (plan: Pick<EvaluatePlan, 'key' | 'checkpoints'>) =>
     `evaluate/${plan.key}/result-${plan.checkpoints.map((c) => c.stageKey?.slice(0, 8) ?? c.name).join('-')}.json`,
+  /** Right answers of every problem by checkpoint. */
+  matrix: (run: string) => `runs/${run}/matrix.jsonl`,
   overlap: (run: string, sha: string) => `runs/${run}/overlap-${sha.slice(0, 12)}.jsonl`,
   config: (run: string, sha: string) => `runs/${run}/config-${sha.slice(0, 12)}.json`,
   run: (run: string, file: 'plan.json' | 'summary.json' | 'report.md') => `runs/${run}/${file}`,

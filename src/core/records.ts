@@ -91,6 +91,12 @@ export interface AnswerRecord {
   answerClass: string | null;
   callId: string;
   seed: number;
+  /** The task's version: the grader is part of it. Absent in records of before it was kept, like `engine`. */
+  graderVersion?: number;
+  /** What the server calls itself and its version; absent where it does not say. */
+  engine?: string;
+  /** Why there is no answer: the service gave none, and a person went on without. Text and tokens are empty then. */
+  error?: string;
 }
 
 /** What one stage cost and when it ran. A reused stage costs this run nothing; its numbers are those of its making. */
@@ -102,6 +108,8 @@ export interface StageUsage {
   tokens: number;
   /** Tokens that were served and that no stored result credits; null where the service keeps no journal. */
   wastedTokens: number | null;
+  /** The same by reason, as the ledger has it; null where the ledger does not know or was too large to read. */
+  wastedBy: Record<string, { calls: number; tokens: number }> | null;
   reused: boolean;
   startedAtMs: number;
   endedAtMs: number;
@@ -169,4 +177,9 @@ export interface RlIteration {
   loss: number | null;
   /** The policy that sampled. */
   policyVersion: string;
+  /**
+   * Attempts that were lost before those that made rollouts and update, and whether the update went on from a model that
+   * was made anew from the checkpoint: what a restart looks like in a curve. Absent in updates of before it was kept.
+   */
+  restarts?: { rollouts: number; update: number; restored: boolean };
 }

@@ -69,6 +69,12 @@ export interface Task<P extends Problem = Problem> {
   isTerminal(problem: P, steps: readonly string[]): boolean;
   /** Grades a whole text: the answer it ends in against the problem. Never throws, never evaluates code. */
   verify(problem: P, text: string, use?: VerdictUse): Verdict;
+  /**
+   * Grades an attempt that the text goes back from, where `verify` would not see its answer: a trace shows a failed
+   * attempt without its box. `before` is the text up to the attempt, the line that goes back included. Null, or left
+   * out: `verify` says. For statistics of behaviour only.
+   */
+  readAttempt?(problem: P, before: string, attempt: string): Verdict | null;
   /** Answers in one class count as the same answer (maj@k, "no wrong answer twice"). */
   answerClass(problem: P, answer: string): string;
   /**

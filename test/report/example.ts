@@ -1,6 +1,8 @@
+import type { Protocol } from '../../src/core/protocol.ts';
 import type { AnswerRecord, RlIteration, StageUsage } from '../../src/core/records.ts';
 import { createRandom, deriveSeed } from '../../src/core/seed.ts';
-import { buildSummary, defaultTokenCaps, type SummaryInput } from '../../src/report/summary.ts';
+import { defaultTokenCaps, type Evaluation } from '../../src/report/scores.ts';
+import { buildSummary, type SummaryInput } from '../../src/report/summary.ts';
 import type { Summary } from '../../src/report/summary-schema.ts';
 
 /** Answers of one checkpoint to 60 problems x 4 samples, right with the given probability. */
@@ -28,6 +30,34 @@ export function answersOf(checkpoint: string, benchmark: string, rate: number, b
   });
 }
 
+/** The same with the attempts read: each "Wait" goes back from a wrong attempt, or now and then from a right one. */
+export function evaluationOf(checkpoint: string, benchmark: string, rate: number, backtracks = 0): Evaluation {
+  const answers = answersOf(checkpoint, benchmark, rate, backtracks);
+  const attempts = answers.map(({ verdict, answerClass }, i) => [
+    ...Array.from({ length: backtracks }, (_, k) =>
+      k === 0 && i % 7 === 0
+        ? { correct: true, answerClass: 'right' }
+        : { correct: false, answerClass: `wrong-${i % 2}` },
+    ),
+    { correct: verdict.correct, answerClass },
+  ]);
+  return { checkpoint, benchmark, answers, attempts, protocol: protocolFor(benchmark) };
+}
+
+export function protocolFor(benchmark: string): Protocol {
+  return {
+    schema: 'astroflow.protocol/1',
+    benchmark,
+    problems: { sha256: 'b'.repeat(64), count: 60 },
+    task: { name: 'countdown' },
+    prompts: 'd'.repeat(64),
+    template: 'e'.repeat(16),
+    decoding: { temperature: 1, maxTokens: 240, stops: [] },
+    engine: { sampler: 'openai', prompts: 'tokens', version: null },
+    grader: 1,
+  };
+}
+
 export function stage(name: string, from: number, to: number, changes: Partial<StageUsage> = {}): StageUsage {
   return {
     name,
@@ -35,6 +65,7 @@ export function stage(name: string, from: number, to: number, changes: Partial<S
     calls: 10,
     tokens: 1234567,
     wastedTokens: 0,
+    wastedBy: {},
     reused: false,
     startedAtMs: 1_000_000 + from * 1000,
     endedAtMs: 1_000_000 + to * 1000,
@@ -56,6 +87,7 @@ const curve = (length: number): RlIteration[] =>
     logprobGap: iteration === 0 ? null : 0.0004,
     loss: 0.01,
     policyVersion: `v${iteration}`,
+    restarts: { rollouts: iteration === 7 ? 1 : 0, update: 0, restored: iteration === 12 },
   }));
 
 export const RATES = { base: 0.15, 'direct-sft': 0.25, 'search-sft': 0.35, 'search-rl': 0.6, 'direct-rl': 0.3 };
@@ -65,12 +97,28 @@ export function input(changes: Partial<SummaryInput> = {}): SummaryInput {
     run: 'demo',
     seed: 1,
     evaluations: ['new-numbers', 'new-problems'].flatMap((benchmark) =>
-      Object.entries(RATES).map(([checkpoint, rate]) => ({
-        checkpoint,
-        benchmark,
-        answers: answersOf(checkpoint, benchmark, rate, checkpoint.startsWith('search') ? 2 : 0),
-      })),
+      Object.entries(RATES).map(([checkpoint, rate]) => {
+        return evaluationOf(checkpoint, benchmark, rate, checkpoint.startsWith('search') ? 2 : 0);
+      }),
     ),
+    matrixList: 'runs/demo/matrix.jsonl',
+    problemSets: [
+      { set: 'search.problems', use: 'training', problems: 400, sha256: 'a'.repeat(64), familiesInTraining: null },
+      {
+        set: 'evaluate.benchmarks.new-numbers',
+        use: 'test',
+        problems: 60,
+        sha256: 'b'.repeat(64),
+        familiesInTraining: 0,
+      },
+      {
+        set: 'evaluate.benchmarks.new-problems',
+        use: 'test',
+        problems: 60,
+        sha256: 'c'.repeat(64),
+        familiesInTraining: 41,
+      },
+    ],
     phrases: { backtrackMarker: 'Wait' },
     bootstrapSamples: 200,
     tokenCaps: defaultTokenCaps(240),
@@ -84,7 +132,7 @@ export function input(changes: Partial<SummaryInput> = {}): SummaryInput {
       rejected: { 'no wrong terminal': 10 },
     },
     stages: [
-      stage('search', 0, 60, { wastedTokens: null }),
+      stage('search', 0, 60, { wastedTokens: null, wastedBy: null }),
       stage('linearize', 60, 62),
       stage('sft', 62, 120, { arm: 'search' }),
       stage('evaluate', 120, 150),

@@ -1,7 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { buildSummary, defaultTokenCaps } from '../../src/report/summary.ts';
-import { summarySchema } from '../../src/report/summary-schema.ts';
-import { answersOf, example, input, stage } from './example.ts';
+import { renderReport } from '../../src/report/markdown.ts';
+import { defaultTokenCaps } from '../../src/report/scores.ts';
+import { buildSummary } from '../../src/report/summary.ts';
+import { mostMatrixProblems, parseSummary, summarySchema } from '../../src/report/summary-schema.ts';
+import { renderScores } from '../../src/report/terminal.ts';
+import { answersOf, evaluationOf, example, input, protocolFor, stage } from './example.ts';
 
 describe('summary of a run', () => {
   const summary = example;
@@ -93,6 +97,82 @@ describe('summary of a run', () => {
     const reused = stage('search', -9000, -8000, { reused: true });
     expect(buildSummary(input({ stages: [reused, stage('sft', 10, 30)] })).wallSeconds).toBe(20);
     expect(buildSummary(input({ stages: [reused] })).wallSeconds).toBe(0);
+  });
+});
+
+describe('a summary of schema 1', () => {
+  const old: unknown = JSON.parse(readFileSync('test/fixtures/summary-1.json', 'utf8'));
+
+  it('is still read: what it did not record is null or empty', () => {
+    const { scores, comparisons, stages, protocols, matrix, problemSets } = parseSummary(old);
+    expect(scores[0]).toMatchObject({ counts: null, revisions: null, protocol: null, passAt1WithoutErrors: null });
+    expect(scores[0]?.accuracyAtCaps[0]).toMatchObject({ tokens: null });
+    expect(comparisons[0]).toMatchObject({ sameProtocol: null });
+    expect(stages[0]).toMatchObject({ wastedBy: null });
+    expect([protocols, matrix, problemSets]).toEqual([[], [], []]);
+  });
+
+  it('can be shown', () => {
+    const summary = parseSummary(old);
+    expect(renderReport(summary)).toContain('# Run demo');
+    expect(renderScores(summary, { color: false, width: 100 })).toContain('new-numbers');
+  });
+});
+
+describe('protocols', () => {
+  it('stand once for each benchmark, with the checkpoints that were asked by them', () => {
+    expect(example.protocols.map(({ checkpoints, protocol }) => [protocol.benchmark, checkpoints.length])).toEqual([
+      ['new-numbers', 5],
+      ['new-problems', 5],
+    ]);
+    expect(new Set(example.scores.map(({ protocol }) => protocol))).toEqual(
+      new Set(example.protocols.map(({ hash }) => hash)),
+    );
+    expect(example.comparisons.every(({ sameProtocol }) => sameProtocol === true)).toBe(true);
+  });
+
+  it('tell checkpoints apart that were asked in two ways', () => {
+    const [base, rl] = [evaluationOf('base', 'b', 0.2), evaluationOf('search-rl', 'b', 0.6)];
+    const other = { ...protocolFor('b'), decoding: { temperature: 0, maxTokens: 240, stops: [] } };
+    const summary = buildSummary(input({ evaluations: [base, { ...rl, protocol: other }] }));
+    expect(summary.protocols.map(({ checkpoints }) => checkpoints)).toEqual([['base'], ['search-rl']]);
+    expect(summary.comparisons).toMatchObject([{ from: 'base', to: 'search-rl', sameProtocol: false }]);
+  });
+});
+
+describe('the matrix of problems and checkpoints', () => {
+  it('has right answers and samples of each problem, in the order of the checkpoints', () => {
+    const [first] = example.matrix;
+    expect(first?.checkpoints).toEqual(['base', 'direct-sft', 'search-sft', 'search-rl', 'direct-rl']);
+    expect(first?.problems).toHaveLength(60);
+    for (const [column, checkpoint] of first!.checkpoints.entries()) {
+      const right = first!.problems.reduce((sum, problem) => sum + problem.right[column]!, 0);
+      const samples = first!.problems.reduce((sum, problem) => sum + problem.samples[column]!, 0);
+      const score = example.scores.find((one) => one.checkpoint === checkpoint && one.benchmark === first!.benchmark);
+      expect(samples).toBe(240);
+      expect(right / samples).toBeCloseTo(score!.passAt1.value, 12);
+    }
+  });
+
+  it('holds a bounded number of problems and says how many are elsewhere', () => {
+    const answers = Array.from({ length: mostMatrixProblems + 20 }, (_, i) => ({
+      ...answersOf('base', 'b', 0.5)[0]!,
+      problemId: `p${i}`,
+    }));
+    const { matrix } = buildSummary(input({ evaluations: [{ checkpoint: 'base', benchmark: 'b', answers }] }));
+    expect(matrix[0]).toMatchObject({ omitted: 20, list: 'runs/demo/matrix.jsonl' });
+    expect(matrix[0]?.problems).toHaveLength(mostMatrixProblems);
+  });
+});
+
+describe('samples that errored', () => {
+  it('count as wrong in the score, and are left out of the one beside it', () => {
+    const answers = answersOf('base', 'b', 1).map((answer, i) =>
+      i < 60 ? { ...answer, error: 'refused', verdict: { correct: false, reason: 'refused' }, tokens: 0 } : answer,
+    );
+    const [score] = buildSummary(input({ evaluations: [{ checkpoint: 'base', benchmark: 'b', answers }] })).scores;
+    expect(score).toMatchObject({ attempted: 240, passAt1: { value: 0.75 }, passAt1WithoutErrors: { value: 1 } });
+    expect(score?.counts).toMatchObject({ errored: 60, quarantined: 15, right: 180 });
   });
 });
 

@@ -9,7 +9,7 @@ export function summarizeIteration(
   iteration: number,
   rollouts: readonly RolloutRecord[],
   phrases: Pick<Task['phrases'], 'backtrackMarker'>,
-  update: Pick<RlIteration, 'loss' | 'logprobGap' | 'policyVersion'>,
+  update: Pick<RlIteration, 'loss' | 'logprobGap' | 'policyVersion' | 'restarts'>,
 ): RlIteration {
   const groups = groupRollouts(rollouts);
   const mean = (of: (rollout: RolloutRecord) => number) =>

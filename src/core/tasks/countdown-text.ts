@@ -36,6 +36,10 @@ const EQUATION = String.raw`(\d{1,9})([-+*/])(\d{1,9})=(\d{1,15})`;
 const STEP = new RegExp(String.raw`^${EQUATION} left (\d{1,15}(?: \d{1,15})*) to make (\d{1,15})\n$`);
 const FINAL = new RegExp(String.raw`^${EQUATION} is( not)? (\d{1,15})\nAnswer boxed\{([^{}\n]*)\}\n?$`);
 
+/** A failed attempt's last line as a trace shows it: the check, without the boxed answer. */
+const CHECK = new RegExp(String.raw`^${EQUATION} is(?: not)? (\d{1,15})$`);
+const BACK = /^Wait (?:go back to|start over with) (\d{1,15}(?: \d{1,15})*) to make \d{1,15}$/;
+
 export function promptText(numbers: readonly number[], target: number): string {
   return `Use ${stateText(numbers, target)}\n`;
 }
@@ -58,6 +62,18 @@ export function parseFinalStep(text: string): FinalStep | null {
   if (match === null) return null;
   const isTarget = match[5] === undefined;
   return { ...equation(match), isTarget, target: Number(match[6]), expression: match[7] as string };
+}
+
+/** Null when the line is not exactly an attempt's last operation and the verdict on it. */
+export function parseCheckLine(line: string): Equation | null {
+  const match = CHECK.exec(line);
+  return match && equation(match);
+}
+
+/** The numbers that a line goes back to; null when it does not go back. */
+export function parseBackLine(line: string): number[] | null {
+  const match = BACK.exec(line);
+  return match && (match[1] as string).split(' ').map(Number);
 }
 
 function equation(match: RegExpExecArray): Equation {

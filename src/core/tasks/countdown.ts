@@ -12,7 +12,16 @@ import {
   generateCountdown,
 } from './countdown-problems.ts';
 import { scriptCountdown } from './countdown-script.ts';
-import { BOX, type Equation, parseFinalStep, parseStepLine, promptText, stateText } from './countdown-text.ts';
+import {
+  BOX,
+  type Equation,
+  parseBackLine,
+  parseCheckLine,
+  parseFinalStep,
+  parseStepLine,
+  promptText,
+  stateText,
+} from './countdown-text.ts';
 
 const MIN_NUMBERS = 2;
 const MAX_NUMBERS = 6;
@@ -72,6 +81,7 @@ export const countdown: Task<CountdownProblem> = {
   },
 
   verify,
+  readAttempt,
   answerClass,
   isSound,
 
@@ -118,6 +128,33 @@ function verify({ data }: CountdownProblem, text: string): Verdict {
   const correct = isEqual(result.value, rational(data.target));
   const made = `makes ${rationalText(result.value)}`;
   return { correct, answer, reason: correct ? made : `${made}, not ${data.target}` };
+}
+
+/**
+ * What a failed attempt's check line reaches. It is right if it is the target and every line on the way there is true,
+ * from the numbers given or from a state that true lines had reached.
+ */
+function readAttempt({ data }: CountdownProblem, before: string, attempt: string): Verdict | null {
+  if (attempt.includes(BOX)) return null;
+  let items: number[] | null = data.numbers;
+  let verdict: Verdict | null = null;
+  const reached = [data.numbers];
+  const first = before.split('\n').length - 1;
+  for (const [number, line] of (before + attempt).split('\n').entries()) {
+    const back = parseBackLine(line);
+    const step = parseStepLine(`${line}\n`);
+    const check = parseCheckLine(line);
+    if (back !== null) items = reached.find((state) => isSameMultiset(state, back)) ?? null;
+    else if (step !== null) {
+      const after: number[] | null = items && afterEquation(items, step);
+      items = after !== null && isSameMultiset(after, step.left) ? step.left : null;
+      if (items !== null) reached.push(items);
+    } else if (check !== null && number >= first) {
+      const isTrue = items !== null && afterEquation(items, check)?.length === 1;
+      verdict = { correct: isTrue && check.result === data.target, answer: `${check.result}`, reason: line };
+    }
+  }
+  return verdict ?? { correct: false, reason: 'states no answer' };
 }
 
 /** The first number that is used too often or not at all, in words; null when each is used exactly once. */

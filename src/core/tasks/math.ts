@@ -51,6 +51,7 @@ export function createMath({ format, prompt }: MathOptions): Task<MathProblem> {
     isTerminal: (_problem, steps) => steps.some(isLastStep),
 
     verify,
+    readAttempt,
     answerClass: classOf,
     isSound,
     phrases: astroPhrases,
@@ -74,6 +75,19 @@ function verify({ data }: MathProblem, text: string, use: VerdictUse = 'reward')
   if (last.correct === true || all === undefined || all === found.answer) return last;
   const joined = verdict(all);
   return joined.correct === true ? joined : last;
+}
+
+/** A failed attempt says its answer without a box. */
+const STATED_ANSWER = /\banswer is:?[ \t]*([^\n]+)/gi;
+
+/** What an attempt without a box says its answer is; nothing is guessed where it does not say so. */
+function readAttempt({ data }: MathProblem, _before: string, attempt: string): Verdict | null {
+  if (extractAnswer(attempt) !== null) return null;
+  const stated = [...attempt.matchAll(STATED_ANSWER)].at(-1)?.[1];
+  const answer = stated?.replace(/[.\s]+$/, '');
+  if (answer === undefined || answer === '') return { correct: false, reason: 'states no answer' };
+  const { equal, reason } = checkAnswer(data.answer, answer, { strict: false });
+  return { correct: equal, answer, reason };
 }
 
 /** All right answers are one class, however they are written, by the lenient verdict: nearly right is no wrong attempt. */

@@ -80,6 +80,7 @@ const GRID = '[0-4]{4}(?: [0-4]{4}){3}';
 const PROMPT = new RegExp(`^Sudoku (${GRID})$`);
 const STEP = new RegExp(`^r([1-4])c([1-4])=([1-4]): (${GRID})$`);
 const END = new RegExp(`^(?:Solved|Stuck at r([1-4])c([1-4])): boxed\\{(${GRID})\\}$`);
+const STUCK = /^Stuck at r[1-4]c[1-4]$/;
 const BACK = new RegExp(`^Wait (?:go back to|start over with) (${GRID})$`);
 const BOX = 'boxed{';
 const LOOKS_RIGHT = 'Looks right so far';
@@ -110,6 +111,7 @@ export const sudoku4: Task<SudokuProblem> = {
   },
 
   verify,
+  readAttempt,
   answerClass: (_problem, answer) => answer.replace(/\s+/g, ''),
   isSound,
 
@@ -236,6 +238,18 @@ function verify({ data }: SudokuProblem, text: string): Verdict {
   return { correct: wrong === null, answer, reason: wrong ?? 'solves it' };
 }
 
+/** The grid that a dead end was reached with: that of its last line, else the one gone back to. */
+function readAttempt({ data }: SudokuProblem, before: string, attempt: string): Verdict | null {
+  if (attempt.includes(BOX)) return null;
+  const lines = attempt.split('\n');
+  if (!lines.some((line) => STUCK.test(line))) return { correct: false, reason: 'states no answer' };
+  const last = lines.map((line) => STEP.exec(line)?.[4]).findLast((grid) => grid !== undefined);
+  const back = BACK.exec(before.trimEnd().split('\n').at(-1) ?? '')?.[1];
+  const answer = last ?? back ?? gridText(gridOf(data.puzzle));
+  const wrong = faultOf(gridOf(data.puzzle), answer.replaceAll(' ', ''));
+  return { correct: wrong === null, answer, reason: wrong ?? 'solves it' };
+}
+
 function faultOf(puzzle: Grid, answer: string): string | null {
   if (!/^[0-4]{16}$/.test(answer)) return 'not sixteen digits from 1 to 4';
   const grid = gridOf(answer);
@@ -328,7 +342,7 @@ function readTrace(text: string): { grid: Grid; visited: Grid[]; retries: number
   let retries = 0;
   for (const line of lines) {
     if (line === LOOKS_RIGHT) continue;
-    if (/^Stuck at r[1-4]c[1-4]$/.test(line)) continue;
+    if (STUCK.test(line)) continue;
     const back = BACK.exec(line)?.[1];
     const next = back === undefined ? afterLine(grid, line) : visited.find((earlier) => gridText(earlier) === back);
     if (next === undefined || next === null) return null;

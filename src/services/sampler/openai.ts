@@ -67,6 +67,7 @@ export function openaiSampler(
     const gate = gates(root, config.maxConcurrency);
     const limited = limiter(PARALLEL);
     let answered = 0;
+    let engine: string | null = null;
 
     async function post({ callId, ...ask }: Ask, dialect: Dialect): Promise<WireAnswer> {
       const body = toBody(request, ask, form, dialect);
@@ -77,6 +78,7 @@ export function openaiSampler(
         within(exchange, (until) => client.completions.create(body as never, { signal: until, headers }));
       const answer = (await gate.run(send, signal, config.timeoutMs)) as unknown as WireAnswer;
       answered += 1;
+      engine = answer.system_fingerprint ?? engine;
       return answer;
     }
 
@@ -112,11 +114,11 @@ export function openaiSampler(
       },
       service,
     };
-    return { calls, answered: () => answered, giveUp: () => others.abort() };
+    return { calls, answered: () => answered, engine: () => engine, giveUp: () => others.abort() };
   }
 
   async function sample(request: SampleRequest, caller: AbortSignal): Promise<SampleResult> {
-    const { calls, answered, giveUp } = open(request, caller);
+    const { calls, answered, engine, giveUp } = open(request, caller);
     const collected = await collect(request, calls).catch((error) => {
       giveUp();
       throw error;
@@ -140,6 +142,7 @@ export function openaiSampler(
       calls: answered(),
       promptTokens: collected.promptTokens ?? sum(request.prompts),
       completionTokens: collected.completionTokens ?? sum(completions.flat()),
+      ...(engine() !== null && { engine: engine() as string }),
     };
   }
 

@@ -56,6 +56,8 @@ export interface SampleResult {
   calls: number;
   promptTokens: number;
   completionTokens: number;
+  /** What the server calls itself, its version included; absent where it does not say. */
+  engine?: string;
 }
 
 /** What a model can be asked: whole batches of prompts. Errors are `ServiceError`s. */
