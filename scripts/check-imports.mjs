@@ -33,13 +33,17 @@ export const rooms = {
   accounts: { own: ['core', 'services', 'config', 'accounts'], types: ['activities'], node: false },
   // What finished runs stored, read back: compared, told apart, explained.
   inspect: { own: ['core', 'services', 'config', 'report', 'accounts', 'inspect'], types: ['activities'], node: true },
+  // Runs as people look at them, read by the names in config: without Temporal, and without running a stage.
+  runs: { own: ['core', 'services', 'config', 'runs'], types: ['activities'], packages: [], node: false },
+  // The live page: reads runs, draws with the report's figures, and is told by the cli what Temporal knows.
+  page: { own: ['core', 'services', 'config', 'report', 'inspect', 'runs', 'page'], types: ['activities'], node: true },
   activities: {
     own: ['core', 'services', 'config', 'report', 'accounts', 'inspect', 'activities', 'versions.ts'],
     node: true,
   },
   workers: { own: ['core', 'services', 'config', 'report', 'activities', 'workers'], types: ['workflows'], node: true },
   cli: {
-    own: ['core', 'services', 'config', 'report', 'workers', 'accounts', 'inspect', 'versions.ts', 'cli'],
+    own: ['core', 'services', 'config', 'report', 'workers', 'accounts', 'inspect', 'runs', 'page', 'versions.ts', 'cli'],
     types: ['workflows', 'activities'],
     node: true,
   },

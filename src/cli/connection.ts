@@ -45,21 +45,44 @@ export function temporalTarget(env: NodeJS.ProcessEnv, home: Home): Target {
  * client would retry it on the closed connection and bring the process down.
  */
 export async function withClient<T>(target: Target, run: (client: Client) => Promise<T>): Promise<T> {
-  let connection: Connection;
+  let open: Connected;
   try {
-    connection = await Connection.connect({
-      ...target.connectionOptions,
-      connectTimeout: 5000,
-      interceptors: [inTime, makeGrpcRetryInterceptor(defaultGrpcRetryOptions())],
-    });
+    open = await connect(target);
   } catch (error) {
     throw unreachable(target, error);
   }
   try {
-    return await run(new Client({ connection, namespace: target.namespace }));
+    return await run(open.client);
   } finally {
-    await connection.close();
+    await open.close();
   }
+}
+
+/** The same, with null where no server answers: for what the store can tell as well. */
+export async function withClientIfThere<T>(target: Target, run: (client: Client | null) => Promise<T>): Promise<T> {
+  const open = await connect(target).catch(() => null);
+  try {
+    return await run(open?.client ?? null);
+  } finally {
+    await open?.close();
+  }
+}
+
+export interface Connected {
+  client: Client;
+  close(): Promise<void>;
+}
+
+export async function connect(target: Target): Promise<Connected> {
+  const connection = await Connection.connect({
+    ...target.connectionOptions,
+    connectTimeout: 5000,
+    interceptors: [inTime, makeGrpcRetryInterceptor(defaultGrpcRetryOptions())],
+  });
+  return {
+    client: new Client({ connection, namespace: target.namespace }),
+    close: () => connection.close(),
+  };
 }
 
 export function unreachable(target: Pick<Target, 'address'>, error: unknown): CliError {

@@ -1,16 +1,12 @@
-import { join } from 'node:path';
-import { readAccounts } from '../accounts/read-accounts.ts';
 import { artifactNames, type Plan } from '../config/plan.ts';
-import { foldLedger, type Ledger, type LedgerLine } from '../core/ledger/ledger.ts';
+import type { Ledger, LedgerLine } from '../core/ledger/ledger.ts';
 import type { Tally } from '../core/ledger/types.ts';
 import type { Usage } from '../core/usage.ts';
 import { ServiceError } from '../services/errors.ts';
-import { createServices } from '../services/index.ts';
 import { folderStore } from '../services/store/folder.ts';
-import { engineVariable, withEngineFile } from './engine-journal.ts';
+import { readLedger } from './books.ts';
 import { CliError } from './errors.ts';
 import type { Home } from './home.ts';
-import { readServerFile } from './server-file.ts';
 
 export interface LedgerOptions {
   problems?: boolean;
@@ -36,22 +32,14 @@ export async function ledgerCommand(
         'when it starts: check the name, or set ASTROFLOW_HOME to the folder in which its worker works.',
     );
   const plan = await store.getJson<Plan>(ref);
-  const { policy } = plan.search;
-  const engineUrl = env[engineVariable] ?? readServerFile(home.server)?.engineUrl;
-  const services = createServices(policy, engineUrl === undefined ? env : { ...env, [engineVariable]: engineUrl });
-  const books = {
-    store,
-    services: engineUrl === undefined ? withEngineFile(services, policy, join(home.engine, 'usage.jsonl')) : services,
-    signal: AbortSignal.timeout(deadlineMs),
-  };
-  const accounts = await readAccounts(plan, books).catch((error) => {
-    if (books.signal.aborted)
+  const signal = AbortSignal.timeout(deadlineMs);
+  const ledger = await readLedger(plan, store, { home, env, signal }).catch((error) => {
+    if (signal.aborted)
       throw new CliError(
         `The books were not read within ${deadlineMs / 1000} s: is a service with a journal overloaded? Try again.`,
       );
     throw error instanceof ServiceError ? new CliError(error.message) : error;
   });
-  const ledger = foldLedger(accounts);
   if (options.json) console.log(JSON.stringify({ run: plan.run, ...withoutParts(ledger, options) }, null, 2));
   else console.log(renderLedger(ledger, options));
   return ledger.errors.length === 0 ? 0 : 1;

@@ -73,14 +73,43 @@ function createProgram(finish: (exitCode: number) => void): Command {
     );
   program
     .command('status')
-    .description('how far a run is')
+    .description('how far a run is: running, finished or broken off')
     .argument('<run>', 'name of the run, or a workflow id')
-    .action(async (run) => finish(await (await import('./status.ts')).statusCommand(home, env, run)));
+    .option('--json', 'for programs')
+    .action(async (run, options) => finish(await (await import('./status.ts')).statusCommand(home, env, run, options)));
   program
     .command('watch')
     .description('progress of a run until it ends, then its result')
     .argument('<run>', 'name of the run, or a workflow id')
-    .action(async (run) => finish(await (await import('./status.ts')).watchCommand(home, env, run)));
+    .option('--json', 'for programs: a line of JSON at every change')
+    .action(async (run, options) => finish(await (await import('./watch.ts')).watchCommand(home, env, run, options)));
+  program
+    .command('list')
+    .description('the runs of the server, and those that are only stored: state, stage, start, what asks')
+    .option('--json', 'for programs')
+    .action(async (options) => finish(await (await import('./list.ts')).listCommand(home, env, options)));
+  program
+    .command('tree')
+    .description("a problem's search tree, best path marked; also of a search that runs or has broken off")
+    .argument('<run>', 'name of the run')
+    .argument('[problem]', 'id, slug, row from 0, or words of it; nothing: list the problems')
+    .option('--at <round>', 'as it was after so many rounds', count)
+    .option('--depth <steps>', 'show this many levels (default: all)', count)
+    .option('--width <children>', 'show this many children of a node, the most visited (default: 6)', count)
+    .option('--json', 'for programs: the whole tree')
+    .action(async (run, problem, options) =>
+      finish(await (await import('./tree.ts')).treeCommand(home, run, problem, options)),
+    );
+  program
+    .command('trace')
+    .description('a training row: its text with the moves marked, and the nodes that they come from')
+    .argument('<run>', 'name of the run')
+    .argument('<row>', "row of the arm's data set, from 0", count)
+    .option('--arm <arm>', 'search or direct', 'search')
+    .option('--json', 'for programs')
+    .action(async (run, row, options) =>
+      finish(await (await import('./trace.ts')).traceCommand(home, run, row, options)),
+    );
   program
     .command('ledger')
     .description("what a run's model calls cost: credited, wasted, and whether the books are right; 1 if not")
@@ -125,6 +154,12 @@ interface Package {
 function seconds(text: string): number {
   const value = Number(text);
   if (!(value > 0) || value > 3600) throw new InvalidArgumentError('write a number of seconds, at most 3600.');
+  return value;
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('write a whole number, 0 or more.');
   return value;
 }
 

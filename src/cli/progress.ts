@@ -1,23 +1,38 @@
+import { elapsedMs, msLeft, shareOf, tokenRate } from '../core/pace.ts';
 import type { Progress, StageProgress } from '../core/progress.ts';
+import { addressOf, stageLabel } from '../runs/status.ts';
 
 export interface RenderOptions {
   nowMs: number;
   /** Columns of the terminal; lines are never longer. */
   width: number;
+  /** Lines there is room for; all, if absent. */
+  height?: number;
   color: boolean;
 }
 
 const barWidth = 20;
+/** Below this width the bar gets shorter, and below the second there is none. */
+const roomForBar = { whole: 70, short: 44 };
 const labelWidth = 13;
-/** A stage that has just begun has no rate worth showing. */
-const minimumRateMs = 1000;
 
-/** One line per stage: label, bar, share, counts, tokens, rate, time. */
+/** One line per stage (label, bar, share, counts, tokens, rate, time, time left), then what a person should know. */
 export function renderProgress(progress: Progress, options: RenderOptions): string[] {
-  const lines = progress.stages.map((stage) =>
-    paint(stage, shorten(stageLine(stage, options), options.width), options),
-  );
-  return [...lines, ...notices(progress).map((line) => shorten(line, options.width))];
+  const said = notices(progress).flatMap((line) => wrap(line, options.width));
+  const stages = fitHeight(progress.stages, (options.height ?? Number.POSITIVE_INFINITY) - said.length);
+  return [...stages.map((stage) => paint(stage, stageLine(stage, options), options)), ...said];
+}
+
+/** Where there are more stages than lines, those that are over or yet to come go first: what is asked must stay. */
+function fitHeight(stages: readonly StageProgress[], height: number): StageProgress[] {
+  const kept = [...stages];
+  for (const drop of [['done', 'reused'], ['waiting']]) {
+    for (let at = 0; kept.length > height && at < kept.length; ) {
+      if (drop.includes(kept[at]?.state ?? '')) kept.splice(at, 1);
+      else at += 1;
+    }
+  }
+  return kept.slice(0, Math.max(0, height));
 }
 
 /** Under the stages: that a run is paused, what it asks, and what to type. */
@@ -40,33 +55,14 @@ export function notices(progress: Progress): string[] {
 
 const resolveWidth = '  npx astroflow resolve  retry  '.length;
 
-/** What a command takes: the run's name, or the whole id of a stage that was started alone. */
-function addressOf({ run, workflowId }: Progress): string {
-  return workflowId === undefined || workflowId === `astro/${run}` ? run : workflowId;
-}
-
 /** The same stage as one line of a log. */
 export function logLine(stage: StageProgress, nowMs: number): string {
-  return [label(stage), stage.state, ...facts(stage, nowMs)].join('  ');
+  const shown = facts(stage, nowMs).map(({ text }) => text);
+  // Its state stands at the beginning already.
+  return [label(stage), stage.state, ...shown.filter((text) => text !== stage.state)].join('  ');
 }
 
-export function label(stage: Pick<StageProgress, 'name' | 'arm'>): string {
-  return stage.arm === undefined ? stage.name : `${stage.name} ${stage.arm}`;
-}
-
-/** Share done in [0, 1]; 0 while the total is unknown. */
-export function shareOf(stage: StageProgress): number {
-  if (stage.state === 'done' || stage.state === 'reused') return 1;
-  return stage.total > 0 ? Math.min(1, Math.max(0, stage.done / stage.total)) : 0;
-}
-
-/** Tokens per second over the stage so far, or null before there is anything to say. */
-export function tokenRate(stage: StageProgress, nowMs: number): number | null {
-  const elapsedMs = elapsed(stage, nowMs);
-  // A reused stage's tokens were sampled by an earlier run, in a time that is not known here.
-  if (stage.state === 'reused' || elapsedMs === null || elapsedMs < minimumRateMs || stage.tokens === 0) return null;
-  return stage.tokens / (elapsedMs / 1000);
-}
+export const label = stageLabel;
 
 /** `1234` → `1.2k`. */
 export function short(value: number): string {
@@ -83,39 +79,72 @@ export function clock(ms: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-function stageLine(stage: StageProgress, { nowMs }: RenderOptions): string {
-  const filled = Math.round(shareOf(stage) * barWidth);
-  const bar = '█'.repeat(filled) + '░'.repeat(barWidth - filled);
+function stageLine(stage: StageProgress, { nowMs, width }: RenderOptions): string {
+  const cells = width >= roomForBar.whole ? barWidth : width >= roomForBar.short ? barWidth / 2 : 0;
+  const filled = Math.round(shareOf(stage) * cells);
+  const bar = cells === 0 ? '' : ` ${'█'.repeat(filled)}${'░'.repeat(cells - filled)}`;
   const share = `${Math.floor(shareOf(stage) * 100)}%`.padStart(4);
-  return `${label(stage).padEnd(labelWidth)} ${bar} ${share}  ${facts(stage, nowMs).join('  ')}`.trimEnd();
+  const head = `${label(stage).padEnd(labelWidth)}${bar} ${share}`;
+  const shown = facts(stage, nowMs);
+  const line = () => [head, ...shown.map(({ text }) => text)].join('  ').trimEnd();
+  // A fact that is left out says more than the beginning of one.
+  while (line().length > width && shown.length > 0) {
+    const least = shown.reduce((a, b) => (b.weight < a.weight ? b : a));
+    shown.splice(shown.indexOf(least), 1);
+  }
+  return shorten(line(), width);
 }
 
-function facts(stage: StageProgress, nowMs: number): string[] {
+/** What there is to say of a stage, in reading order; where room is short the lightest goes first. */
+function facts(stage: StageProgress, nowMs: number): { text: string; weight: number }[] {
   if (stage.state === 'waiting') return [];
-  const found: string[] = [];
-  if (stage.total > 0) found.push(`${stage.done}/${stage.total} ${stage.unit}`);
-  if (stage.tokens > 0) found.push(`${short(stage.tokens)} tokens`);
+  const found: { text: string; weight: number }[] = [];
+  const add = (weight: number, text: string) => found.push({ text, weight });
+  if (stage.total > 0) add(7, `${stage.done}/${stage.total} ${stage.unit}`);
+  if (stage.tokens > 0) add(2, `${short(stage.tokens)} tokens`);
   const rate = tokenRate(stage, nowMs);
-  if (rate !== null) found.push(`${short(rate)} tok/s`);
-  const elapsedMs = elapsed(stage, nowMs);
-  if (stage.state === 'reused') found.push('reused');
-  else if (elapsedMs !== null) found.push(clock(elapsedMs));
-  if (stage.state === 'failed' || stage.state === 'paused') found.push(stage.state);
-  if (stage.state === 'attention') found.push('needs attention');
-  if (stage.note !== undefined) found.push(stage.note);
+  if (rate !== null) add(1, `${short(rate)} tok/s`);
+  const elapsed = elapsedMs(stage, nowMs);
+  if (stage.state === 'reused') add(6, 'reused');
+  else if (elapsed !== null) add(3, clock(elapsed));
+  const left = msLeft(stage, nowMs);
+  if (left !== null) add(5, `${clock(left)} left`);
+  if (stage.state === 'failed' || stage.state === 'paused' || stage.state === 'begun') add(8, stage.state);
+  if (stage.state === 'attention') add(8, 'needs attention');
+  if (stage.note !== undefined) add(4, stage.note);
   return found;
 }
 
-function elapsed({ startedAtMs, endedAtMs }: StageProgress, nowMs: number): number | null {
-  return startedAtMs === undefined ? null : Math.max(0, (endedAtMs ?? nowMs) - startedAtMs);
+export function shorten(line: string, width: number): string {
+  return line.length <= width ? line : `${line.slice(0, Math.max(0, width - 1))}…`;
 }
 
-function shorten(line: string, width: number): string {
-  return line.length <= width ? line : `${line.slice(0, Math.max(0, width - 1))}…`;
+/** A line cut at blanks, its continuation set in: a command must stay whole to be typed. */
+function wrap(line: string, width: number): string[] {
+  const indent = '    ';
+  const lines: string[] = [];
+  let rest = line;
+  while (rest.length > width) {
+    const blank = rest.lastIndexOf(' ', width);
+    const cut = blank > indent.length ? blank : Math.max(1, width);
+    lines.push(rest.slice(0, cut).trimEnd());
+    const next = rest.slice(cut).trimStart();
+    rest = width > indent.length * 2 ? `${indent}${next}` : next;
+  }
+  return [...lines, rest];
 }
 
 function paint({ state }: StageProgress, line: string, { color }: RenderOptions): string {
   if (!color) return line;
-  const codes = { waiting: 2, running: 36, paused: 33, attention: 33, done: 32, reused: 32, failed: 31 } as const;
+  const codes = {
+    waiting: 2,
+    begun: 33,
+    running: 36,
+    paused: 33,
+    attention: 33,
+    done: 32,
+    reused: 32,
+    failed: 31,
+  } as const;
   return `\u001b[${codes[state]}m${line}\u001b[0m`;
 }

@@ -5,13 +5,9 @@ import { attentionAttribute } from '../core/attention-attribute.ts';
 import { defaultTaskQueue } from '../workers/worker.ts';
 import { type ConfigDocument, readConfigFile, runNameFor } from './config-file.ts';
 import { temporalTarget, withClient } from './connection.ts';
-import { createDisplay } from './display.ts';
 import { CliError } from './errors.ts';
-import { describeFailure } from './failure.ts';
-import { follow } from './follow.ts';
 import type { Home } from './home.ts';
-import { onInterrupt } from './interrupt.ts';
-import { renderResult } from './result.ts';
+import { followToEnd } from './watch.ts';
 
 export const rootWorkflow = 'astroPipeline';
 
@@ -81,25 +77,8 @@ export async function startCommand(
   return withClient(temporalTarget(env, home), async (client) => {
     const handle = await startRun(client, { ...options, run, document });
     console.log(`Started ${handle.workflowId}`);
-    if (options.wait) return followToEnd(client, handle, home);
+    if (options.wait) return followToEnd(client, handle, { home, env });
     console.log(`Look on with \`astroflow watch ${run}\`.`);
     return 0;
   });
-}
-
-/** Shows progress, then the result or why there is none. Ctrl-C stops looking, not the run. */
-export async function followToEnd(client: Client, handle: WorkflowHandle, home: Home): Promise<number> {
-  const display = createDisplay(process.stdout);
-  const interrupt = onInterrupt(() => display.print('The run goes on without us.'));
-  try {
-    const end = await follow(client, handle, display.update, interrupt.signal);
-    display.finish();
-    if (end !== undefined) display.print(await renderResult(end.result, home, process.stdout));
-    return 0;
-  } catch (error) {
-    console.error(`\n${handle.workflowId} failed.\n${describeFailure(error)}`);
-    return 1;
-  } finally {
-    interrupt.dispose();
-  }
 }

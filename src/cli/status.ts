@@ -1,41 +1,60 @@
 import { type Client, type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
-import { temporalTarget, withClient } from './connection.ts';
+import type { RunStatus } from '../runs/status.ts';
+import { folderStore } from '../services/store/folder.ts';
+import { columnsOf } from './columns.ts';
+import { temporalTarget, withClientIfThere } from './connection.ts';
 import { CliError } from './errors.ts';
-import { queryProgress } from './follow.ts';
 import type { Home } from './home.ts';
+import { type Look, lookAtRun, unknownRun, workflowIdOf } from './look.ts';
 import { renderProgress } from './progress.ts';
-import { followToEnd } from './start.ts';
 
-/** `astroflow status RUN`: one look. */
-export async function statusCommand(home: Home, env: NodeJS.ProcessEnv, run: string): Promise<number> {
-  return withClient(temporalTarget(env, home), async (client) => {
-    const handle = await runHandle(client, run);
-    const { status, startTime, closeTime } = await handle.describe();
-    const times = [`started ${startTime.toISOString()}`, ...(closeTime ? [`ended ${closeTime.toISOString()}`] : [])];
-    console.log(`${handle.workflowId}: ${status.name.toLowerCase()}, ${times.join(', ')}`);
-    const progress = await queryProgress(client, handle);
-    if (progress === null) {
-      console.log('No worker answers, so its progress is not known; start one with `astroflow worker`.');
-      return 0;
-    }
-    const { stdout } = process;
-    const options = { nowMs: Date.now(), width: stdout.columns || 120, color: stdout.hasColors?.() ?? false };
-    for (const line of renderProgress(progress, options)) console.log(line);
+/** `astroflow status RUN`: one look, at the server and else at what is stored. */
+export async function statusCommand(
+  home: Home,
+  env: NodeJS.ProcessEnv,
+  run: string,
+  options: { json?: boolean } = {},
+): Promise<number> {
+  const store = folderStore(home.artifacts);
+  const target = temporalTarget(env, home);
+  return withClientIfThere(target, async (client) => {
+    const look = await lookAtRun(client, store, run);
+    if (look === null)
+      throw await unknownRun(
+        store,
+        run,
+        client === null ? noServer(target) : `the server ${target.address} knows it not`,
+      );
+    if (options.json) console.log(JSON.stringify(look.status, null, 2));
+    else for (const line of statusLines(look, process.stdout)) console.log(line);
     return 0;
   });
 }
 
-/** `astroflow watch RUN`: until it ends. */
-export async function watchCommand(home: Home, env: NodeJS.ProcessEnv, run: string): Promise<number> {
-  return withClient(temporalTarget(env, home), async (client) => {
-    const handle = await runHandle(client, run);
-    return followToEnd(client, handle, home);
-  });
+export function statusLines({ status, progress }: Look, out: NodeJS.WriteStream): string[] {
+  const options = { nowMs: Date.now(), width: columnsOf(out), color: out.hasColors?.() ?? false };
+  return [headline(status), ...sourceNote(status), ...renderProgress(progress, options)];
 }
 
-/** By the run's name, or by a whole workflow id (`astro/demo/search`). */
+function headline({ workflowId, status, startedAt, endedAt }: RunStatus): string {
+  const times = [...(startedAt ? [`started ${startedAt}`] : []), ...(endedAt ? [`ended ${endedAt}`] : [])];
+  return [`${workflowId}: ${status ?? 'not known to a server'}`, ...times].join(', ');
+}
+
+function sourceNote({ source, status }: RunStatus): string[] {
+  if (source === 'workflow') return [];
+  return status === 'running'
+    ? ['No worker answers, so this is what is stored; start one with `astroflow worker`.']
+    : ['This is what is stored.'];
+}
+
+function noServer({ address }: { address: string }): string {
+  return `no Temporal server answers at ${address}`;
+}
+
+/** @throws CliError when the server does not know the workflow */
 export async function runHandle(client: Client, run: string): Promise<WorkflowHandle> {
-  const handle = client.workflow.getHandle(run.includes('/') ? run : `astro/${run}`);
+  const handle = client.workflow.getHandle(workflowIdOf(run));
   try {
     await handle.describe();
   } catch (error) {

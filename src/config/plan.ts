@@ -115,6 +115,8 @@ const indexFolder = ({ key, problems, params }: IndexedSearch) =>
 export const artifactNames = {
   problems: (sha: string) => `problems/${sha}.jsonl`,
   dropped: (sha: string) => `problems/${sha.slice(0, 16)}-dropped.jsonl`,
+  /** The folder of one problem's search. */
+  searchProblem: (key: string, slug: string) => `search/${key}/${slug}`,
   searchRound: (key: string, slug: string, round: number) =>
     `search/${key}/${slug}/round-${String(round).padStart(4, '0')}.json`,
   /** Answers that died with an attempt, one object an attempt: outside the search, which must not depend on kills. */

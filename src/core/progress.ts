@@ -23,6 +23,8 @@ export interface StageProgress {
   /** Tokens sampled or trained on so far. */
   tokens: number;
   note?: string;
+  /** Reinforcement learning: the sampler's model that answers now, a published checkpoint. */
+  policy?: string;
   /** In the state `attention`: what is asked. */
   attention?: Attention | undefined;
   /** Orders the news of a stage, which may overtake each other. */
@@ -33,8 +35,11 @@ export interface StageProgress {
 
 export type StageName = 'search' | 'linearize' | 'sft' | 'rl' | 'evaluate' | 'report';
 
-/** `reused`: finished by an earlier run with the same content key. `attention`: waits for `resolve`. */
-export type StageState = 'waiting' | 'running' | 'paused' | 'attention' | 'done' | 'reused' | 'failed';
+/**
+ * `reused`: finished by an earlier run with the same content key. `attention`: waits for `resolve`. `begun`: partly
+ * stored, where only the store was asked, which does not know whether anybody works on it.
+ */
+export type StageState = 'waiting' | 'begun' | 'running' | 'paused' | 'attention' | 'done' | 'reused' | 'failed';
 
 /** Begun and not ended. */
 export function isUnderWay(state: StageState): boolean {

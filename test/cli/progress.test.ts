@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { clock, label, logLine, renderProgress, shareOf, short, tokenRate } from '../../src/cli/progress.ts';
+import { clock, label, logLine, renderProgress, short } from '../../src/cli/progress.ts';
+import { msLeft, shareOf, tokenRate } from '../../src/core/pace.ts';
 import type { StageProgress } from '../../src/core/progress.ts';
 
 const search: StageProgress = {
@@ -32,9 +33,9 @@ const anyStage: fc.Arbitrary<StageProgress> = fc.record(
 );
 
 describe('the progress of a run', () => {
-  it('shows bar, share, counts, tokens, rate and time of a running stage', () => {
+  it('shows bar, share, counts, tokens, rate, time and time left of a running stage', () => {
     expect(draw(search)).toBe(
-      'search        █████░░░░░░░░░░░░░░░  25%  100/400 problems  123k tokens  12.3k tok/s  0:10',
+      'search        █████░░░░░░░░░░░░░░░  25%  100/400 problems  123k tokens  12.3k tok/s  0:10  0:30 left',
     );
   });
 
@@ -87,6 +88,31 @@ describe('the progress of a run', () => {
     expect(lines.at(-1)).toBe('! the engine is gone');
   });
 
+  it('leaves out facts, then the bar, where a terminal is narrow, and never the counts before them', () => {
+    const stage = { ...search, note: 'page 2' };
+    const at = (width: number) => draw(stage, { ...plain, width });
+    expect(at(80)).toBe('search        █████░░░░░░░░░░░░░░░  25%  100/400 problems  0:30 left  page 2');
+    expect(at(72)).toBe('search        █████░░░░░░░░░░░░░░░  25%  100/400 problems  0:30 left');
+    expect(at(60)).toBe('search        ███░░░░░░░  25%  100/400 problems  0:30 left');
+    expect(at(40)).toBe('search          25%  100/400 problems');
+  });
+
+  it('wraps what to type instead of cutting it off', () => {
+    const attention = 'astro/demo: its workflow task failed 3 times; the log says why';
+    const lines = renderProgress({ run: 'demo', stages: [], attention }, { ...plain, width: 30 });
+    expect(lines.every((line) => line.length <= 30)).toBe(true);
+    expect(lines.map((line) => line.trim()).join(' ')).toBe(`! ${attention}`);
+  });
+
+  it('keeps what runs and what is asked where there are more stages than lines', () => {
+    const stages = (['done', 'running', 'waiting', 'waiting'] as const).map((state) => ({ ...search, state }));
+    const progress = { run: 'demo', stages, attention: 'look here' };
+    const shown = renderProgress(progress, { ...plain, height: 2 });
+    expect(shown).toHaveLength(2);
+    expect(shown[0]).toContain('left');
+    expect(shown[1]).toBe('! look here');
+  });
+
   it('fits any terminal', () => {
     fc.assert(
       fc.property(anyStage, fc.integer({ min: 1, max: 150 }), (stage, width) => {
@@ -107,13 +133,21 @@ describe('the progress of a run', () => {
   it('names the arm of a stage', () => {
     expect(label({ name: 'sft', arm: 'direct' })).toBe('sft direct');
     expect(logLine({ ...search, note: 'page 2' }, 10_000)).toBe(
-      'search  running  100/400 problems  123k tokens  12.3k tok/s  0:10  page 2',
+      'search  running  100/400 problems  123k tokens  12.3k tok/s  0:10  0:30 left  page 2',
     );
   });
 
   it('has no rate before a second has passed', () => {
     expect(tokenRate(search, 900)).toBeNull();
     expect(tokenRate(search, 2000)).toBe(61_728);
+  });
+
+  it('knows no time left of what does not run, has not begun to count, or is over', () => {
+    expect(msLeft(search, 10_000)).toBe(30_000);
+    expect(msLeft({ ...search, state: 'paused' }, 10_000)).toBeNull();
+    expect(msLeft({ ...search, done: 0 }, 10_000)).toBeNull();
+    expect(msLeft({ ...search, done: 400 }, 10_000)).toBeNull();
+    expect(msLeft({ ...search, total: 0 }, 10_000)).toBeNull();
   });
 
   it('writes numbers and times short', () => {

@@ -46,6 +46,17 @@ export function describeStore(name: string, open: () => Promise<StoreUnderTest>)
       expect(await store.getLines(ref)).toEqual([{ a: 1 }, 'two\nlines', null]);
     });
 
+    it('lists what lies right below a folder', async () => {
+      await store.putJson('runs/demo/plan.json', 1);
+      await store.putJson('runs/second/plan.json', 1);
+      await store.putLines('runs/note.jsonl', []);
+      expect(await store.list('runs')).toEqual(['demo/', 'note.jsonl', 'second/']);
+      expect(await store.list('runs/demo')).toEqual(['plan.json']);
+      expect(await store.list('nothing')).toEqual([]);
+      expect(await store.list('runs/note.jsonl')).toEqual([]);
+      await expect(store.list('../runs')).rejects.toThrow(RangeError);
+    });
+
     it('stores no rows as an empty object', async () => {
       const ref = await store.putLines('k/none.jsonl', []);
       expect(ref).toMatchObject({ bytes: 0, count: 0 });

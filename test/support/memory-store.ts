@@ -21,6 +21,12 @@ export function memoryStore(content: Map<string, string> = new Map()): ArtifactS
     find: async (name) => (content.has(name) ? describe(name, content.get(name) as string) : null),
     getJson: async <T>(ref: ArtifactRef) => get<T>(ref),
     getLines: async <T>(ref: ArtifactRef) => get<T[]>(ref),
+    list: async (folder) => {
+      const below = [...content.keys()].flatMap((name) =>
+        name.startsWith(`${folder}/`) ? [name.slice(folder.length + 1).replace(/\/.*/, '/')] : [],
+      );
+      return [...new Set(below)].sort();
+    },
     replaceText: async (name, text) => {
       content.set(name, JSON.stringify(text));
       return describe(name, JSON.stringify(text));

@@ -1,6 +1,8 @@
 export { applyRound, foldRounds, isFinished } from './apply.ts';
 export { backedUpValue, backup, rewardOf } from './backup.ts';
+export { bestPath } from './best-path.ts';
 export { gradeRollout, gradeTerminal } from './grade.ts';
+export { type Moment, type NodeState, searchMoments, stateOf } from './moments.ts';
 export { meanLogprob, priors } from './prior.ts';
 export { puctScore } from './puct.ts';
 export { askExpand, askRollout, closeRound, mergeSteps } from './round.ts';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
+import { link, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { ArtifactRef } from '../../core/artifact.ts';
 import { ServiceError } from '../errors.ts';
@@ -95,6 +95,16 @@ export function folderStore(root: string): ArtifactStore {
     find,
     getJson: async <T>(ref: ArtifactRef) => decodeJson<T>(ref.uri, await get(ref)),
     getLines: async <T>(ref: ArtifactRef) => decodeLines<T>(ref.uri, await get(ref)),
+    async list(folder) {
+      const path = locate(folder);
+      try {
+        const entries = await readdir(path, { withFileTypes: true });
+        return entries.map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name)).sort();
+      } catch (error) {
+        if (isAbsent(error)) return [];
+        throw explain(error, `cannot read ${path}`);
+      }
+    },
     async replaceText(name, text) {
       const content = Buffer.from(text);
       await atomically(name, content, rename);

@@ -20,6 +20,8 @@ export interface ArtifactStore {
   /** @throws CorruptArtifact when the bytes do not match the reference. */
   getJson<T>(ref: ArtifactRef): Promise<T>;
   getLines<T>(ref: ArtifactRef): Promise<T[]>;
+  /** What lies right below a folder, sorted: names of objects, and of folders with a `/` behind. Empty without one. */
+  list(folder: string): Promise<string[]>;
   /** Replaces an object that is a view (a report, a run's summary), atomically. Never for stage artifacts. */
   replaceText(name: string, text: string): Promise<ArtifactRef>;
   /** Absolute path or URL of a name, for people. */
