@@ -94,7 +94,7 @@ describe('the progress of a run', () => {
     expect(at(80)).toBe('search        █████░░░░░░░░░░░░░░░  25%  100/400 problems  0:30 left  page 2');
     expect(at(72)).toBe('search        █████░░░░░░░░░░░░░░░  25%  100/400 problems  0:30 left');
     expect(at(60)).toBe('search        ███░░░░░░░  25%  100/400 problems  0:30 left');
-    expect(at(40)).toBe('search          25%  100/400 problems');
+    expect(at(40)).toBe('search         25%  100/400 problems');
   });
 
   it('wraps what to type instead of cutting it off', () => {
