@@ -28,6 +28,8 @@ const tinkerCapabilities = z
     seqDedupe: z.enum(['dedupe', 'conflict', 'none']),
     saveConflictMeansDone: z.boolean(),
     heartbeatReap: z.enum(['silent', 'beaten', 'none']),
+    samplerWeights: z.enum(['stored', 'live']),
+    lossReduction: z.enum(['sum', 'row-mean']),
     forward: z.boolean(),
     archive: z.enum(['kind-and-name', 'name', 'none']),
   })

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { create } from 'tar';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Checkpoint } from '../../src/core/checkpoint.ts';
+import type { Capabilities, ForwardBackwardInput } from '../../src/services/tinker/index.ts';
 import { tinkerTrainer } from '../../src/services/trainer/tinker.ts';
 import type { AdamParams, Datum, LiveModel } from '../../src/services/trainer/trainer.ts';
 import { type DoubleAnswer, fakeTime, type TinkerDouble, tinkerDouble } from './tinker-double.ts';
@@ -20,6 +21,8 @@ const future = '/retrieve_future';
 let server: TinkerDouble;
 const trainer = (loraRank: number | null = null) =>
   tinkerTrainer({ baseUrl: { env: 'URL' }, timeoutMs: 5000, loraRank }, { URL: server.baseUrl }, fakeTime());
+const knownTrainer = (capabilities: Partial<Capabilities>) =>
+  tinkerTrainer({ baseUrl: server.baseUrl, timeoutMs: 5000, loraRank: 8, capabilities }, {}, fakeTime());
 const bodies = (path: string) => server.requests.filter((request) => request.path === path).map(({ body }) => body);
 const logprobs = (...data: number[]) => ({ logprobs: { data, dtype: 'float32' } });
 
@@ -164,6 +167,21 @@ describe('a Tinker trainer steps', () => {
     expect(result.loss).toBeCloseTo(expected, 12);
   });
 
+  it('so that the loss is a sum over tokens, also where the server averages over targets and rows', async () => {
+    answer(logprobs(-1, -2), logprobs(-1));
+    const policy = { name: 'importance_sampling' } as const;
+    const data: Datum[] = [
+      { tokens: [1, 2, 3], logprobs: [0, 0, -1], advantages: [0, 0, 0.5] },
+      { tokens: [1, 2], logprobs: [0, -1], advantages: [0, -1] },
+    ];
+    const averaging = knownTrainer({ lossReduction: 'row-mean' });
+    await averaging.step(live, data, policy, adam, signal);
+    const sent = bodies('/forward_backward')[0]?.forward_backward_input as ForwardBackwardInput;
+    // Times the targets of the row, and the rows.
+    const advantages = sent.data.map((datum) => datum.loss_fn_inputs.advantages?.data);
+    expect(advantages).toEqual([[0, 0.5 * 2 * 2], [-1 * 1 * 2]]);
+  });
+
   it('only on rows that describe every token', async () => {
     const bad: Datum[] = [{ tokens: [1, 2, 3] }, { tokens: [1, 2, 3], weights: [1] }, { tokens: [1], weights: [1] }];
     for (const datum of bad) {
@@ -218,6 +236,16 @@ describe('a Tinker trainer saves', () => {
     const published = await trainer().saveForSampler(saved.live, 'k/step-2', signal);
     expect(published).toEqual({ live: { ...live, nextSeqId: 6 }, samplerModel: 'tinker://m/weights/x' });
     expect(bodies('/save_weights_for_sampler')[0]).toMatchObject({ seq_id: 5, path: 'k-step-2' });
+  });
+});
+
+describe('a Tinker trainer saves for a sampler', () => {
+  it('also the state, where saved weights are sampled from a model that was made from it', async () => {
+    server.answer(future, { json: { path: 'tinker://m/weights/a-1' } }, { json: { path: 'tinker://m/a-1' } });
+    const saved = await knownTrainer({ samplerWeights: 'live' }).saveForSampler(live, 'a/1', signal);
+    expect(saved).toEqual({ live: { ...live, nextSeqId: 6 }, samplerModel: 'tinker://m/sampler_weights/a-1' });
+    expect(bodies('/save_weights')).toMatchObject([{ seq_id: 4, path: 'a-1' }]);
+    expect(bodies('/save_weights_for_sampler')).toMatchObject([{ seq_id: 5, path: 'a-1' }]);
   });
 });
 

@@ -131,6 +131,7 @@ export async function checkTinkerTrainer(
   if (client === null) return findings.rows;
   findings.add('parameters', parameters(client, check.loraRank));
   findings.add('restored models', restores(client));
+  for (const [what, finding] of differences(client)) findings.add(what, finding);
   let sessionId: string | undefined;
   await findings.probe('session', async (signal) => {
     sessionId = await client.createSession(signal);
@@ -171,6 +172,15 @@ function parameters({ can }: TinkerClient, loraRank: number | null): Finding {
 function restores({ can }: TinkerClient): Finding {
   if (can.forward) return yes('checked before anything is trained');
   return degrades('not checked', 'the server has no pass without a gradient: a wrong restore shows in the loss only');
+}
+
+/** What the server computes otherwise than the configuration says. */
+function differences({ can }: TinkerClient): [what: string, Finding][] {
+  const found: [string, Finding][] = [];
+  if (!can.gradClip) found.push(['gradient clipping', degrades('not done', 'the server ignores adam.gradClipNorm')]);
+  if (can.lossReduction === 'row-mean')
+    found.push(['loss', degrades('averaged over rows', 'fine-tuning counts each row the same, whatever its length')]);
+  return found;
 }
 
 function shorten(text: string): string {

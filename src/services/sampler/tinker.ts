@@ -7,6 +7,8 @@ import {
   type SampledSequence,
   type SampleInput,
   type SampleOutput,
+  servingModels,
+  type TinkerClient,
   type TinkerOptions,
 } from '../tinker/index.ts';
 import { type TinkerSection, tinkerLink, withServiceErrors } from '../tinker-link.ts';
@@ -17,6 +19,9 @@ export interface TinkerSamplerConfig extends TinkerSection {
   /** As for an OpenAI sampler. */
   maxConcurrency?: number | undefined;
 }
+
+type From = Pick<SampleInput, 'base_model' | 'model_path'>;
+type Question = Omit<SampleInput, keyof From>;
 
 const service = 'the sampler (policy.sampler)';
 
@@ -32,9 +37,19 @@ export function tinkerSampler(
 ): Sampler {
   let lastAddress: string | null = null;
   const connect = tinkerLink(config, env, { path: 'policy.sampler', service }, overrides);
+  const serving = new WeakMap<TinkerClient, ReturnType<typeof servingModels>>();
+
+  /** From the model itself, or from whatever serves its weights. */
+  async function sampleFrom<T>(client: TinkerClient, model: string, ask: (from: From) => Promise<T>): Promise<T> {
+    if (!model.startsWith('tinker://')) return ask({ base_model: model });
+    if (client.can.samplerWeights === 'stored') return ask({ model_path: model });
+    const models = serving.get(client) ?? servingModels(client);
+    serving.set(client, models);
+    return models.through(model, (path) => ask({ model_path: path }));
+  }
 
   /** One prompt, from its turn at the gate to its samples; a lost promise is asked for anew by whoever retries. */
-  async function ask(input: SampleInput, signal: AbortSignal): Promise<SampleOutput> {
+  async function ask(model: string, input: Question, signal: AbortSignal): Promise<SampleOutput> {
     try {
       const { connection, client } = await withServiceErrors(() => connect(signal));
       lastAddress = connection.baseUrl;
@@ -44,9 +59,12 @@ export function tinkerSampler(
           const onPending = (state: QueueState) => {
             if (state.startsWith('paused')) overloaded();
           };
-          return withServiceErrors(async () => {
-            return (await client.sample(input, signal, { onPending, onOverload: overloaded })).result();
-          });
+          const watch = { onPending, onOverload: overloaded };
+          return withServiceErrors(() =>
+            sampleFrom(client, model, async (from) => {
+              return (await client.sample({ ...from, ...input }, signal, watch)).result();
+            }),
+          );
         },
         signal,
         config.timeoutMs,
@@ -75,7 +93,9 @@ export function tinkerSampler(
       const others = new AbortController();
       const signal = AbortSignal.any([caller, others.signal]);
       const results = await Promise.all(
-        request.prompts.map(({ tokens }, index) => ask(toInput(request, tokens, index, renderer.eosToken), signal)),
+        request.prompts.map(({ tokens }, index) =>
+          ask(request.model, toInput(request, tokens, index, renderer.eosToken), signal),
+        ),
       ).catch((error) => {
         // The call starts over as a whole: nobody needs the rest of it.
         others.abort(error);
@@ -100,7 +120,7 @@ export function tinkerSampler(
     async confirm(model, signal) {
       const sampling_params = { max_tokens: 1, temperature: 1, seed: 0 };
       const prompt = encodedText([renderer.eosToken]);
-      await ask({ ...named(model), prompt, num_samples: 1, sampling_params }, signal);
+      await ask(model, { prompt, num_samples: 1, sampling_params }, signal);
     },
 
     served: async () => null,
@@ -109,23 +129,18 @@ export function tinkerSampler(
   };
 }
 
-function named(model: string): { model_path: string } | { base_model: string } {
-  return model.startsWith('tinker://') ? { model_path: model } : { base_model: model };
-}
-
 /**
  * The API takes stop strings or stop tokens, never both; without strings the end-of-text token is named. With strings a
  * server may sample on behind the end of the text, and some apply them only afterwards: what is too much is cut away.
  */
-function toInput(request: SampleRequest, prompt: number[], index: number, eosToken: number): SampleInput {
+function toInput(request: SampleRequest, prompt: number[], index: number, eosToken: number): Question {
   return {
-    ...named(request.model),
     prompt: encodedText(prompt),
     num_samples: request.n,
     sampling_params: {
       max_tokens: request.maxTokens,
       // Prompts go in requests of their own: equal ones must still differ in their noise.
-      seed: (request.seed + Math.imul(index, SEED_STRIDE)) >>> 0,
+      seed: (request.seed + Math.imul(index, SEED_STRIDE)) & MAX_SEED,
       temperature: request.temperature,
       stop: request.stops.length > 0 ? request.stops : [eosToken],
     },
@@ -134,3 +149,5 @@ function toInput(request: SampleRequest, prompt: number[], index: number, eosTok
 
 /** 2^32 / golden ratio: spreads small indices over all seeds. */
 const SEED_STRIDE = 0x9e3779b1;
+/** Servers add the sample's number, and SkyRL holds the sum in 32 bits with a sign: a larger one fails its whole batch. */
+const MAX_SEED = 0x3fffffff;

@@ -27,6 +27,18 @@ export interface Capabilities {
    * have beaten once, so the models of one that never does outlive its process; `none`.
    */
   heartbeatReap: 'silent' | 'beaten' | 'none';
+  /**
+   * What saved sampler weights are sampled from: `stored`: the weights, always; `live`: the model that saved them, so only
+   * while it is loaded, and as it is then.
+   */
+  samplerWeights: 'stored' | 'live';
+  /**
+   * What is minimised: `sum`: losses summed over all tokens of a step's data; `row-mean`: each datum's loss divided by the
+   * sum of its weights (1 a target where there are none), then averaged over the data.
+   */
+  lossReduction: 'sum' | 'row-mean';
+  /** `grad_clip_norm` is obeyed. */
+  gradClip: boolean;
   /** The same seed gives the same samples. */
   deterministicSeed: boolean;
   /** Weights can be downloaded, asked for by `<kind>/<name>` or by their bare name. */
@@ -49,6 +61,9 @@ export const unknownServer: Capabilities = {
   loadOnlyFirst: true,
   saveConflictMeansDone: false,
   heartbeatReap: 'silent',
+  samplerWeights: 'stored',
+  lossReduction: 'sum',
+  gradClip: true,
   deterministicSeed: false,
   archive: 'kind-and-name',
 };
@@ -78,6 +93,9 @@ export const knownServers = {
     fullFinetune: false,
     saveConflictMeansDone: true,
     heartbeatReap: 'beaten',
+    samplerWeights: 'live',
+    lossReduction: 'row-mean',
+    gradClip: false,
     deterministicSeed: true,
     archive: 'name',
   },

@@ -18,7 +18,8 @@ export function refusal(options: HttpOptions, path: string, answer: Answer): Tin
 
 function kindOf(path: string, status: number, said: string | undefined): TinkerErrorKind {
   if (status === 402 || isFull(path, said)) return 'paused';
-  if (status === 408 || status === 429 || status === 503) return 'retryable';
+  // 425: weights that are still being saved.
+  if (status === 408 || status === 425 || status === 429 || status === 503) return 'retryable';
   if (status >= 500) return 'ambiguous';
   return isLost(path, status, said) ? 'lost' : 'fatal';
 }

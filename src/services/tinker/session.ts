@@ -24,3 +24,51 @@ export function keepAlive(client: TinkerClient, sessionId: string, onGone: () =>
   timer.unref();
   return () => clearInterval(timer);
 }
+
+/** A session that names models. */
+export interface OpenSession {
+  id: Promise<string>;
+  nextModelSeqId: number;
+}
+
+export type LivingSession = ReturnType<typeof livingSession>;
+
+/**
+ * A session that is opened when it is first needed and kept alive; once the server has forgotten it, the next who needs
+ * it opens another.
+ *
+ * @param onGone told whenever the server no longer knows the session, whose models went with it
+ */
+export function livingSession(client: TinkerClient, onGone: () => void = () => {}) {
+  let current: { session: OpenSession; stop: () => void } | null = null;
+
+  function forget(session: OpenSession): void {
+    if (current?.session !== session) return;
+    current.stop();
+    current = null;
+    onGone();
+  }
+
+  return {
+    /** Shared by all callers, so no single caller's cancellation may end it. */
+    open(): OpenSession {
+      if (current !== null) return current.session;
+      const session: OpenSession = { id: client.createSession(new AbortController().signal), nextModelSeqId: 0 };
+      const opened = { session, stop: () => {} };
+      current = opened;
+      session.id.then(
+        (id) => {
+          if (current === opened) opened.stop = keepAlive(client, id, () => forget(session));
+        },
+        () => forget(session),
+      );
+      return session;
+    },
+    forget,
+    /** Ends the heartbeats. */
+    stop(): void {
+      current?.stop();
+      current = null;
+    },
+  };
+}

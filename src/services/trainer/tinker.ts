@@ -2,7 +2,8 @@ import { ServiceError } from '../errors.ts';
 import {
   encodedText,
   isUnknownPath,
-  keepAlive,
+  type LivingSession,
+  livingSession,
   type TensorData,
   type TinkerClient,
   type TinkerDatum,
@@ -22,15 +23,6 @@ export interface TinkerTrainerConfig extends TinkerSection {
 const service = 'the trainer (policy.trainer)';
 const UNLOAD_MS = 10_000;
 
-/** A session of this process, on one server. */
-interface Session {
-  id: Promise<string>;
-  link: Link;
-  nextModelSeqId: number;
-  /** Ends its heartbeats. */
-  stop(): void;
-}
-
 /**
  * A trainer behind the Tinker API. Models live on the server under this process's session, which is opened when the
  * first model is made and kept alive by heartbeats where the server wants them; models of other processes are reached
@@ -42,28 +34,14 @@ export function tinkerTrainer(
   overrides: Partial<TinkerOptions> = {},
 ): Trainer {
   const connect = tinkerLink(config, env, { path: 'policy.trainer', service }, overrides);
-  let current: Session | null = null;
+  let current: { link: Link; session: LivingSession } | null = null;
 
-  /** Shared by all callers, so no single caller's cancellation may end it. */
-  function openSession(link: Link): Session {
-    if (current?.link === link) return current;
-    current?.stop();
-    const session: Session = { link, id: open(link.client), nextModelSeqId: 0, stop: () => {} };
-    current = session;
-    session.id.then(
-      (id) => {
-        if (current === session) session.stop = keepAlive(link.client, id, () => forget(session));
-      },
-      () => forget(session),
-    );
+  function sessionAt(link: Link): LivingSession {
+    if (current?.link === link) return current.session;
+    current?.session.stop();
+    const session = livingSession(link.client);
+    current = { link, session };
     return session;
-  }
-
-  const open = (client: TinkerClient) => client.createSession(new AbortController().signal);
-
-  function forget(session: Session): void {
-    session.stop();
-    if (current === session) current = null;
   }
 
   async function modelOf(live: LiveModel, signal: AbortSignal) {
@@ -82,7 +60,8 @@ export function tinkerTrainer(
   ): Promise<LiveModel> {
     const link = await connect(signal);
     const { client } = link;
-    const session = openSession(link);
+    const living = sessionAt(link);
+    const session = living.open();
     const modelSeqId = session.nextModelSeqId++;
     const sessionId = await session.id;
     let modelId: string;
@@ -92,7 +71,7 @@ export function tinkerTrainer(
       modelId = (await (await client.createModel(model, signal)).result()).model_id;
     } catch (error) {
       // The session may be what the server has forgotten; the next attempt opens another.
-      if (!(error instanceof TinkerError) || error.kind !== 'retryable') forget(session);
+      if (!(error instanceof TinkerError) || error.kind !== 'retryable') living.forget(session);
       throw error;
     }
     const model = trainingModel(client, { modelId });
@@ -110,8 +89,10 @@ export function tinkerTrainer(
 
     step: (live, data, loss, adam, signal) =>
       withServiceErrors(async () => {
+        const wire = data.map((datum) => toWire(datum, loss.name));
+        const { can } = (await connect(signal)).client;
         const input = {
-          data: data.map((datum) => toWire(datum, loss.name)),
+          data: can.lossReduction === 'row-mean' ? wire.map((datum) => summed(datum, wire.length)) : wire,
           loss_fn: loss.name,
           ...(loss.config === undefined ? {} : { loss_fn_config: loss.config }),
         };
@@ -156,6 +137,9 @@ export function tinkerTrainer(
     saveForSampler: (live, name, signal) =>
       withServiceErrors(async () => {
         const model = await modelOf(live, signal);
+        const { can } = (await connect(signal)).client;
+        // What serves them then is made from the state under the same name (`servingModels`).
+        if (can.samplerWeights === 'live') await model.saveWeights(flat(name), {}, signal);
         const samplerModel = await model.saveWeightsForSampler(flat(name), {}, signal);
         return { live: { ...live, nextSeqId: model.nextSeqId }, samplerModel };
       }),
@@ -200,6 +184,17 @@ const expired = (cause: TinkerError) => new ServiceError('expired', cause.messag
 
 /** Names of weights are one segment of a `tinker://` path. */
 const flat = (name: string): string => name.replace(/[^A-Za-z0-9._-]+/g, '-');
+
+/**
+ * A datum whose loss, averaged over its targets and over all rows, is the sum over its tokens. A policy's loss is linear
+ * in the advantages, so that is exact; cross-entropy's weights would cancel out, and there each row counts the same.
+ */
+function summed(datum: TinkerDatum, rows: number): TinkerDatum {
+  const { advantages } = datum.loss_fn_inputs;
+  if (advantages === undefined) return datum;
+  const scaled = { ...advantages, data: advantages.data.map((advantage) => advantage * advantages.data.length * rows) };
+  return { ...datum, loss_fn_inputs: { ...datum.loss_fn_inputs, advantages: scaled } };
+}
 
 /** full[:-1] predicts full[1:]; everything that describes targets loses its first entry. */
 function toWire(datum: Datum, loss: string): TinkerDatum {
