@@ -32,7 +32,11 @@ export const rooms = {
   // What stages stored, read for the ledger: by the names in config, without running a stage.
   accounts: { own: ['core', 'services', 'config', 'accounts'], types: ['activities'], node: false },
   // What finished runs stored, read back: compared, told apart, explained.
-  inspect: { own: ['core', 'services', 'config', 'report', 'accounts', 'inspect'], types: ['activities'], node: true },
+  inspect: {
+    own: ['core', 'services', 'config', 'report', 'accounts', 'runs', 'inspect'],
+    types: ['activities'],
+    node: true,
+  },
   // Runs as people look at them, read by the names in config: without Temporal, and without running a stage.
   runs: { own: ['core', 'services', 'config', 'runs'], types: ['activities'], packages: [], node: false },
   // The live page: reads runs, draws with the report's figures, and is told by the cli what Temporal knows.

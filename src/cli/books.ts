@@ -14,10 +14,14 @@ export async function readLedger(
   store: ArtifactStore,
   { home, env, signal }: { home: Home; env: NodeJS.ProcessEnv; signal: AbortSignal },
 ): Promise<Ledger> {
+  const services = journaledServices(plan, { home, env });
+  return foldLedger(await readAccounts(plan, { store, services, signal }));
+}
+
+/** A run's services; of an engine that has stopped, the journal that it left. */
+export function journaledServices(plan: Plan, { home, env }: { home: Home; env: NodeJS.ProcessEnv }) {
   const { policy } = plan.search;
   const engineUrl = env[engineVariable] ?? readServerFile(home.server)?.engineUrl;
   const services = createServices(policy, engineUrl === undefined ? env : { ...env, [engineVariable]: engineUrl });
-  const journaled =
-    engineUrl === undefined ? withEngineFile(services, policy, join(home.engine, 'usage.jsonl')) : services;
-  return foldLedger(await readAccounts(plan, { store, services: journaled, signal }));
+  return engineUrl === undefined ? withEngineFile(services, policy, join(home.engine, 'usage.jsonl')) : services;
 }

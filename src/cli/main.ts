@@ -66,6 +66,7 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .argument('<config>', 'run configuration, a JSON file')
     .option('--workflow <type>', 'astroPipeline, or a stage to run alone', 'astroPipeline')
     .option('--run <name>', 'name of the run (default: from the configuration, else the file)')
+    .option('--seed <number>', "instead of the configuration's: another seed is another training", count)
     .option('--task-queue <name>', 'queue of the workflows')
     .option('--wait', 'show progress and the result')
     .action(async (config, options) =>
@@ -109,6 +110,39 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .option('--json', 'for programs')
     .action(async (run, row, options) =>
       finish(await (await import('./trace.ts')).traceCommand(home, run, row, options)),
+    );
+  program
+    .command('compare')
+    .description('two runs, paired by problem: differences with intervals, p-values and what could have been seen')
+    .argument('<runs...>', 'names of two runs; with --seeds, of runs that differ in their seed')
+    .option(
+      '--checkpoint <names>',
+      'NAME in both, or NAME:NAME; may be repeated (default: all that both have)',
+      list,
+      [],
+    )
+    .option('--seeds', 'the spread between runs of different training seeds instead')
+    .option('--resamples <count>', 'of the bootstrap', atLeast100, 2000)
+    .option('--json', 'for programs')
+    .action(async (runs, options) => finish(await (await import('./compare.ts')).compareCommand(home, runs, options)));
+  program
+    .command('diff')
+    .description('what differs between two runs: configuration, stages they share, versions, results')
+    .argument('<from>', 'name of a run')
+    .argument('<to>', 'name of another run')
+    .option('--json', 'for programs')
+    .action(async (from, to, options) =>
+      finish(await (await import('./diff.ts')).diffCommand(home, [from, to], options)),
+    );
+  program
+    .command('explain')
+    .description('from one evaluated answer back: checkpoint, RL groups and training rows like it, trees, calls')
+    .argument('<run>', 'name of the run')
+    .argument('<item>', 'benchmark/problem[/sample][@checkpoint]; the problem by id, slug, row or words')
+    .option('--limit <count>', 'show this many groups, rows and trees', count, 3)
+    .option('--json', 'for programs')
+    .action(async (run, item, options) =>
+      finish(await (await import('./explain.ts')).explainCommand(home, env, run, item, options)),
     );
   program
     .command('ledger')
@@ -162,6 +196,14 @@ function count(text: string): number {
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('write a whole number, 0 or more.');
   return value;
 }
+
+function atLeast100(text: string): number {
+  const value = count(text);
+  if (value < 100) throw new InvalidArgumentError('write 100 or more.');
+  return value;
+}
+
+const list = (text: string, before: string[]): string[] => [...before, text];
 
 function port(text: string): number {
   const value = Number(text);

@@ -14,6 +14,8 @@ export const rootWorkflow = 'astroPipeline';
 export interface StartOptions {
   workflow: string;
   run?: string;
+  /** Instead of the configuration's. */
+  seed?: number;
   taskQueue?: string;
   wait?: boolean;
 }
@@ -72,7 +74,8 @@ export async function startCommand(
   path: string,
   options: StartOptions,
 ): Promise<number> {
-  const document = readConfigFile(path);
+  const file = readConfigFile(path);
+  const document = options.seed === undefined ? file : { ...file, seed: options.seed };
   const run = runNameFor(document, path, options.run);
   return withClient(temporalTarget(env, home), async (client) => {
     const handle = await startRun(client, { ...options, run, document });

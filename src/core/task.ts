@@ -51,6 +51,11 @@ export interface Task<P extends Problem = Problem> {
   generate(options: GenerateOptions): P[];
   /** What makes two problems the same: splits are disjoint by it. Sorted numbers for Countdown. */
   family(problem: P): string;
+  /**
+   * How problems resemble each other, closest first and the family at the head: what "problems like this one" means.
+   * Left out: the family alone. For people who ask where an answer comes from.
+   */
+  kinds?(problem: P): ProblemKind[];
   /** The problem in words, without instructions or examples: what titles and the overlap check look at. */
   statement(problem: P): string;
   /** A last message of the assistant is the beginning of its answer, which sampling continues. */
@@ -97,6 +102,17 @@ export interface Task<P extends Problem = Problem> {
  * lenient as the field is (a ten-digit decimal for an irrational answer). Tasks with exact answers know no difference.
  */
 export type VerdictUse = 'reward' | 'score';
+
+/** One way to be alike: problems with equal values are alike in it. */
+export interface ProblemKind {
+  /** Said of another problem: "the same numbers". */
+  name: string;
+  value: string;
+}
+
+/** What a problem can be like, closest first. */
+export const kindsOf = (task: Task, problem: Problem): ProblemKind[] =>
+  task.kinds?.(problem) ?? [{ name: 'the same family', value: task.family(problem) }];
 
 /** A task as a configuration names it. `options` validates its section, `name` included, and writes defaults out. */
 export interface TaskDefinition<Options extends TaskOptions = TaskOptions> {

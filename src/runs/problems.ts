@@ -74,7 +74,7 @@ const mostSuggestions = 5;
  * long as only one fits. Else the ones that it may have been.
  */
 export function findProblem(
-  search: SearchPlan,
+  search: Pick<SearchPlan, 'task'>,
   problems: readonly Problem[],
   text: string,
 ): { number: number } | { suggestions: string[] } {

@@ -56,6 +56,11 @@ export const countdown: Task<CountdownProblem> = {
   parseRow,
   generate: (request) => generateCountdown(request),
   family: ({ data }) => [...data.numbers].sort((a, b) => a - b).join(','),
+  kinds: (problem) => [
+    { name: 'the same numbers', value: countdown.family(problem) },
+    { name: 'the same target', value: `${problem.data.target}` },
+    { name: 'as many numbers', value: `${problem.data.numbers.length}` },
+  ],
   statement: ({ data }) => promptText(data.numbers, data.target).trim(),
   prompt: ({ data }) => [{ role: 'user', content: promptText(data.numbers, data.target) }],
 

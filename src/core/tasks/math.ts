@@ -40,7 +40,18 @@ export function createMath({ format, prompt }: MathOptions): Task<MathProblem> {
     generate() {
       throw new RangeError('Maths problems are read from a file, such as { "file": "data/gsm8k-train.jsonl" }.');
     },
-    family: ({ data }) => sha256Hex(normalizeProblem(data.problem)).slice(0, 16),
+    family: familyOf,
+    kinds: (problem) => {
+      const { subject, level, format: source } = problem.data;
+      return [
+        { name: 'the same question', value: familyOf(problem) },
+        ...(subject === undefined || level === undefined
+          ? []
+          : [{ name: 'the same subject and level', value: `${subject}, level ${level}` }]),
+        ...(subject === undefined ? [] : [{ name: 'the same subject', value: subject }]),
+        { name: 'the same kind of data set', value: source },
+      ];
+    },
     statement: ({ data }) => data.problem,
     prompt: ({ data }) => [{ role: 'user', content: promptText(data.problem, prompt) }],
 
@@ -58,6 +69,8 @@ export function createMath({ format, prompt }: MathOptions): Task<MathProblem> {
     script: scriptMath,
   };
 }
+
+const familyOf = ({ data }: MathProblem) => sha256Hex(normalizeProblem(data.problem)).slice(0, 16);
 
 /**
  * What the checker cannot decide stays unknown. A score also takes an answer whose parts stand in boxes of their own,
