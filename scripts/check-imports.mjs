@@ -37,6 +37,8 @@ export const rooms = {
     types: ['activities'],
     node: true,
   },
+  // What a run made, for other tools: by the names in config, without running a stage.
+  export: { own: ['core', 'services', 'config', 'report', 'export'], types: ['activities'], node: true },
   // Runs as people look at them, read by the names in config: without Temporal, and without running a stage.
   runs: { own: ['core', 'services', 'config', 'runs'], types: ['activities'], packages: [], node: false },
   // The live page: reads runs, draws with the report's figures, and is told by the cli what Temporal knows.
@@ -57,6 +59,7 @@ export const rooms = {
       'inspect',
       'runs',
       'page',
+      'export',
       'versions.ts',
       'cli',
     ],

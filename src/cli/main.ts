@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { CliError } from './errors.ts';
 import { homeFrom } from './home.ts';
 
@@ -151,6 +151,25 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .option('--problems', 'also by tree, iteration and chunk')
     .option('--json', 'for programs')
     .action(async (run, options) => finish(await (await import('./ledger.ts')).ledgerCommand(home, env, run, options)));
+  program
+    .command('export')
+    .description('what a run made, for other tools: its rows, its models, its curves; says what is not there yet')
+    .argument('<run>', 'name of the run, finished or not')
+    .option(
+      '--out <folder>',
+      'where to; an export of this run that is there is brought up to date (default: exports/RUN in the home folder)',
+    )
+    .option('--rows', 'SFT rows, RL prompts and rollouts as JSON Lines and Parquet (with --model: the default)')
+    .option('--model', "each arm's newest checkpoint as a folder that transformers loads, or peft if it is an adapter")
+    .addOption(new Option('--metrics <tracker...>', 'curves and scores').choices(['tensorboard', 'wandb', 'mlflow']))
+    .addOption(new Option('--arm <arm...>', 'of these arms only').choices(['search', 'direct']))
+    .option('--checkpoint <name>', 'instead of the newest: search-sft, direct-rl, search-rl-iter-9, …')
+    .option('--merge', 'merge an adapter into its base; needs a Python with peft')
+    .option('--base <model>', "an adapter's base: a folder or a hub's name (default: as configured)")
+    .option('--python <path>', 'a Python for --merge (peft) and for --metrics wandb (default: .venv/bin/python)')
+    .option('--mlflow <url>', 'MLflow server (default: MLFLOW_TRACKING_URI)')
+    .option('--project <name>', "wandb's project and MLflow's experiment", 'astroflow')
+    .action(async (run, options) => finish(await (await import('./export.ts')).exportCommand(home, env, run, options)));
   program
     .command('pause')
     .description('begin nothing new in a run; what is under way finishes')

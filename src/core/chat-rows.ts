@@ -28,6 +28,25 @@ export function chatRow(task: Task, problem: Problem, row: SftRow): ChatRow {
   return { ...promptRow(task, problem), arm: row.arm, completion: row.text, backtracks: row.backtracks };
 }
 
+/** A prompt as verl reads it. `ground_truth` is the whole problem, which `astroflow reward` grades by. */
+export interface VerlRow {
+  data_source: string;
+  prompt: Message[];
+  ability: string;
+  reward_model: { style: 'rule'; ground_truth: string };
+  extra_info: { split: 'train'; index: number; problem_id: string };
+}
+
+export function verlRow({ prompt, problem, problemId }: PromptRow, task: string, index: number): VerlRow {
+  return {
+    data_source: task,
+    prompt,
+    ability: task,
+    reward_model: { style: 'rule', ground_truth: JSON.stringify(problem) },
+    extra_info: { split: 'train', index, problem_id: problemId },
+  };
+}
+
 /** Prompt and completion as one conversation: the assistant's beginning and what follows it are one message. */
 export function conversation({ prompt, completion }: Pick<ChatRow, 'prompt' | 'completion'>): Message[] {
   const last = prompt.at(-1);

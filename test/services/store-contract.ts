@@ -55,6 +55,23 @@ export function describeStore(name: string, open: () => Promise<StoreUnderTest>)
       expect(await store.list('nothing')).toEqual([]);
       expect(await store.list('runs/note.jsonl')).toEqual([]);
       await expect(store.list('../runs')).rejects.toThrow(RangeError);
+
+    it('gives rows one by one, compressed or not, and null without an object', async () => {
+      const read = async (name: string) => {
+        const rows: unknown[] = [];
+        for await (const row of (await store.readLines(name)) ?? []) rows.push(row);
+        return rows;
+      };
+      await store.putLines('k/few.jsonl', [{ a: 1 }, 'two\nlines', null]);
+      await store.putLines('k/many.jsonl', manyRows);
+      await store.putLines('k/none.jsonl', []);
+      expect(await read('k/few.jsonl')).toEqual([{ a: 1 }, 'two\nlines', null]);
+      expect(await read('k/many.jsonl')).toEqual(manyRows);
+      expect(await read('k/none.jsonl')).toEqual([]);
+      expect(await store.readLines('k/absent.jsonl')).toBeNull();
+      const bytes = await test.rawRead('k/many.jsonl');
+      await test.rawWrite('k/many.jsonl', bytes.subarray(0, bytes.length / 2));
+      await expect(read('k/many.jsonl')).rejects.toThrow(CorruptArtifact);
     });
 
     it('stores no rows as an empty object', async () => {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { ArtifactRef } from '../../src/core/artifact.ts';
 import { sha256Hex } from '../../src/core/key.ts';
 import type { ArtifactStore } from '../../src/services/store/store.ts';
@@ -26,6 +27,9 @@ export function memoryStore(content: Map<string, string> = new Map()): ArtifactS
         name.startsWith(`${folder}/`) ? [name.slice(folder.length + 1).replace(/\/.*/, '/')] : [],
       );
       return [...new Set(below)].sort();
+    readLines: async <T>(name: string) => {
+      const text = content.get(name);
+      return text === undefined ? null : Readable.from(JSON.parse(text) as T[]);
     },
     replaceText: async (name, text) => {
       content.set(name, JSON.stringify(text));

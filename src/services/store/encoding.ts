@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, gunzipSync, gzipSync } from 'node:zlib';
 import type { ArtifactRef } from '../../core/artifact.ts';
 import { CorruptArtifact } from './store.ts';
 
@@ -49,13 +50,18 @@ export function pack(name: string, content: Buffer): Buffer {
 
 /** Stored bytes to content. JSON text never starts with the magic bytes of gzip. */
 export function unpack(name: string, stored: Buffer): Buffer {
-  if (stored[0] !== 0x1f || stored[1] !== 0x8b) return stored;
+  if (!isGzip(stored)) return stored;
   try {
     return gunzipSync(stored);
   } catch (cause) {
-    throw new CorruptArtifact(`artifact ${name} is damaged: its gzip data cannot be read; ${REPAIR}`, { cause });
+    throw damaged(name, cause);
   }
 }
+
+const isGzip = (stored: Buffer): boolean => stored[0] === 0x1f && stored[1] === 0x8b;
+
+const damaged = (name: string, cause: unknown) =>
+  new CorruptArtifact(`artifact ${name} is damaged: its gzip data cannot be read; ${REPAIR}`, { cause });
 
 /** The reference of content under a name. Counts newlines instead of parsing. */
 export function describe(name: string, content: Buffer): ArtifactRef {
@@ -91,6 +97,47 @@ export function decodeLines<T>(name: string, content: Buffer): T[] {
     start = end + 1;
   }
   return rows;
+}
+
+/** Rows of stored bytes that arrive in pieces. */
+export async function* decodeStream<T>(name: string, stored: AsyncIterable<Buffer>): AsyncGenerator<T> {
+  let rest: Buffer = Buffer.alloc(0);
+  let line = 0;
+  for await (const piece of unpackStream(name, stored)) {
+    let from = 0;
+    for (let newline = piece.indexOf(NEWLINE); newline !== -1; newline = piece.indexOf(NEWLINE, from)) {
+      line += 1;
+      yield parse<T>(name, line, Buffer.concat([rest, piece.subarray(from, newline)]));
+      rest = Buffer.alloc(0);
+      from = newline + 1;
+    }
+    rest = Buffer.concat([rest, piece.subarray(from)]);
+  }
+  if (rest.length > 0) yield parse<T>(name, line + 1, rest);
+}
+
+async function* unpackStream(name: string, stored: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const pieces = stored[Symbol.asyncIterator]();
+  const first = await pieces.next();
+  if (first.done) return;
+  const all = (async function* () {
+    yield first.value;
+    yield* { [Symbol.asyncIterator]: () => pieces };
+  })();
+  if (!isGzip(first.value)) {
+    yield* all;
+    return;
+  }
+  const unzip = createGunzip();
+  const done = pipeline(all, unzip);
+  // Told where it is read: by the loop, or below where the data just end.
+  done.catch(() => {});
+  try {
+    yield* unzip as AsyncIterable<Buffer>;
+    await done;
+  } catch (cause) {
+    throw (cause as NodeJS.ErrnoException).code?.startsWith('Z_') ? damaged(name, cause) : cause;
+  }
 }
 
 export function missing(ref: ArtifactRef, where: string): CorruptArtifact {

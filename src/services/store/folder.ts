@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { access, link, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { ArtifactRef } from '../../core/artifact.ts';
 import { ServiceError } from '../errors.ts';
@@ -8,6 +9,7 @@ import {
   checkName,
   decodeJson,
   decodeLines,
+  decodeStream,
   describe,
   encodeJson,
   encodeLines,
@@ -104,6 +106,17 @@ export function folderStore(root: string): ArtifactStore {
         if (isAbsent(error)) return [];
         throw explain(error, `cannot read ${path}`);
       }
+    async readLines<T>(name: string) {
+      const path = locate(checkName(name, '.jsonl'));
+      try {
+        await access(path);
+      } catch (error) {
+        if (isAbsent(error)) return null;
+        throw explain(error, `cannot read ${path}`);
+      }
+      return (async function* () {
+        yield* decodeStream<T>(name, createReadStream(path));
+      })();
     },
     async replaceText(name, text) {
       const content = Buffer.from(text);

@@ -22,6 +22,11 @@ export interface ArtifactStore {
   getLines<T>(ref: ArtifactRef): Promise<T[]>;
   /** What lies right below a folder, sorted: names of objects, and of folders with a `/` behind. Empty without one. */
   list(folder: string): Promise<string[]>;
+  /**
+   * Rows of an object one by one, however many there are; null when there is none.
+   * @throws CorruptArtifact while it is read, when a row or the compressed data is damaged
+   */
+  readLines<T>(name: string): Promise<AsyncIterable<T> | null>;
   /** Replaces an object that is a view (a report, a run's summary), atomically. Never for stage artifacts. */
   replaceText(name: string, text: string): Promise<ArtifactRef>;
   /** Absolute path or URL of a name, for people. */

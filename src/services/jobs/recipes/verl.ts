@@ -1,5 +1,5 @@
 import type { RecipeConfig } from '../../../config/job-schema.ts';
-import { conversation } from '../../../core/chat-rows.ts';
+import { conversation, verlRow } from '../../../core/chat-rows.ts';
 import type { Recipe, RecipeInput } from './recipe.ts';
 import {
   collectFrom,
@@ -141,15 +141,7 @@ function grpo(python: string, options: Options, input: RlInput) {
       finish: merge(python, 'checkpoints/global_step_{step}/actor'),
     },
     {
-      'rows.jsonl': jsonLines(
-        rows.map(({ prompt, problem, problemId }, index) => ({
-          data_source: source,
-          prompt,
-          ability: source,
-          reward_model: { style: 'rule', ground_truth: JSON.stringify(problem) },
-          extra_info: { split: 'train', index, problem_id: problemId },
-        })),
-      ),
+      'rows.jsonl': jsonLines(rows.map((row, index) => verlRow(row, source, index))),
       ...rewardFiles(input.task),
     },
   );
