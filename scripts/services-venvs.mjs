@@ -42,6 +42,27 @@ export const environments = [
     alone: ['verl==0.9.1', 'openrlhf==0.11.2'],
   },
   {
+    name: 'export',
+    pythons: ['3.11', '3.13'],
+    torch: '2.13.0',
+    packages: [
+      'transformers==5.23.0',
+      'peft==0.21.2',
+      'datasets==5.2.0',
+      // MLflow wants one below 26.
+      'pyarrow==25.0.1',
+      'tensorboard==2.21.0',
+      'wandb==0.31.0',
+      'mlflow==3.17.2',
+      // What verl's readers of rows import.
+      'omegaconf==2.3.0',
+      'hydra-core==1.3.8',
+      'tensordict==0.10.0',
+      'ray==2.60.0',
+    ],
+    alone: ['verl==0.9.1'],
+  },
+  {
     name: 'skyrl',
     pythons: ['3.12', '3.14'],
     // Its `peft` asks for torch, of which PyPI's build brings CUDA along. `uv` starts its engine.

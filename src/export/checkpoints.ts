@@ -73,13 +73,12 @@ interface Candidate {
   artifact: string;
 }
 
-/** The last of those that are stored, which are the first ones. */
+/** The last of those that are stored. */
 async function newestOf(store: ArtifactStore, candidates: Iterable<Candidate>) {
   let newest: { name: string; checkpoint: Checkpoint } | null = null;
   for (const { name, artifact } of candidates) {
     const checkpoint = await storedCheckpoint(store, artifact);
-    if (checkpoint === null) break;
-    newest = { name, checkpoint };
+    if (checkpoint !== null) newest = { name, checkpoint };
   }
   return newest;
 }

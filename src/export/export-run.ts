@@ -105,7 +105,7 @@ async function model({ plan }: ExportRequest, deps: ExportDeps, name: string | n
   const kind = { model: 'all weights', adapter: 'a PEFT adapter', merged: 'an adapter merged into its base' }[
     made.kind
   ];
-  const way = found.final ? '' : '; the arm is still in training';
+  const way = found.final ? '' : '; the training goes on behind it';
   return [
     { status: same ? ('unchanged' as const) : ('done' as const), note: `${join(folder.path, part)}: ${kind}${way}` },
   ];
@@ -130,6 +130,6 @@ async function track(tracker: Tracker, metrics: Metrics, request: ExportRequest,
     return { points };
   });
   const path = join(folder.path, part);
-  const show = tracker === 'tensorboard' ? `tensorboard --logdir ${path}` : `wandb sync ${path}/wandb/offline-run-*`;
+  const show = tracker === 'tensorboard' ? `tensorboard --logdir ${path}` : `wandb sync ${path}/offline-run-*`;
   return [{ status: 'done' as const, note: `${points.toLocaleString('en')} points; ${show}` }];
 }

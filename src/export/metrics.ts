@@ -67,7 +67,7 @@ export async function collectMetrics(
       let tokens = 0;
       for (const step of chunkEnds(plan.sft[arm])) {
         const ref = await store.find(artifactNames.sftStep(key, step));
-        if (ref === null) break;
+        if (ref === null) continue;
         const chunk = await store.getJson<TrainStepsResult>(ref);
         tokens += chunk.tokens;
         add('sft/loss', step, timeMs, chunk.loss);

@@ -1,3 +1,5 @@
+import { readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Metrics } from './metrics.ts';
 import { runPython } from './python.ts';
 
@@ -12,7 +14,7 @@ export interface WandbOptions {
 }
 
 /**
- * Writes one offline run an arm below FOLDER/wandb, grouped by the run's name, for `wandb sync`. The runs' ids follow
+ * Writes one offline run an arm into a folder, grouped by the run's name, for `wandb sync`. The runs' ids follow
  * from their content, so that the same curves are the same run on the server however often they are written and sent.
  */
 export async function writeWandb(
@@ -29,6 +31,18 @@ export async function writeWandb(
   }));
   const input = { folder, project, runs };
   await runPython({ python, program: 'wandb_offline.py', packages: 'wandb', input, deadlineMs: DEADLINE_MS, signal });
+  await keepRuns(folder);
+}
+
+/** wandb leaves links and logs beside and inside its runs, about this machine and not about the curves. */
+async function keepRuns(folder: string): Promise<void> {
+  const made = join(folder, 'wandb');
+  for (const name of await readdir(made)) {
+    if (!name.startsWith('offline-run-')) continue;
+    for (const log of ['logs', 'tmp']) await rm(join(made, name, log), { recursive: true, force: true });
+    await rename(join(made, name), join(folder, name));
+  }
+  await rm(made, { recursive: true });
 }
 
 /** wandb's rows: all values that one stage has at one of its steps, beside the step that they are drawn over. */
