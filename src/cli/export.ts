@@ -46,7 +46,7 @@ export async function exportCommand(
   const engineUrl = env[engineVariable] ?? readServerFile(home.server)?.engineUrl;
   const path = resolve(options.out ?? join(home.root, 'exports', plan.run));
   await mkdir(dirname(path), { recursive: true });
-  const release = takeLock(`${path}.lock`, `export ${plan.run}`);
+  const release = takeLock(`${path}.lock`, `export ${plan.run}`, 'Wait for it, or choose another --out.');
   const interrupt = onInterrupt(() => console.error('Stopping. What is whole stays.'));
   try {
     const folder = await openFolder(path, plan.run, (await versions()).astroflow ?? 'unknown');

@@ -13,7 +13,7 @@ interface LockHolder {
  * Takes the lock file for this process, or throws an error that names who has it. A lock whose holder is gone is taken
  * over. Returns the release.
  */
-export function takeLock(file: string, command: string): () => void {
+export function takeLock(file: string, command: string, advice = demoAdvice): () => void {
   const content = JSON.stringify({ pid: process.pid, start: startOf(process.pid), command } satisfies LockHolder);
   // Twice: the second try follows the removal of a stale file; losing that race to another process is "held".
   for (let attempt = 0; attempt < 2; attempt++) {
@@ -26,7 +26,7 @@ export function takeLock(file: string, command: string): () => void {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
     const holder = readHolder(file);
-    if (holder !== null && isRunning(holder)) throw new CliError(heldMessage(holder, file));
+    if (holder !== null && isRunning(holder)) throw new CliError(heldMessage(holder, file, advice));
     rmSync(file, { force: true });
   }
   throw new CliError(`Another astroflow is just starting here (${file}).`);
@@ -61,10 +61,10 @@ function readHolder(file: string): LockHolder | null {
   }
 }
 
-function heldMessage({ command, pid }: LockHolder, file: string): string {
-  return (
-    `\`astroflow ${command}\` is already running here (pid ${pid}).\n` +
-    'Look on with `astroflow watch demo`, stop it with Ctrl-C in its terminal, or set ASTROFLOW_HOME to another ' +
-    `folder for a second one. (Lock: ${file})`
-  );
+const demoAdvice =
+  'Look on with `astroflow watch demo`, stop it with Ctrl-C in its terminal, or set ASTROFLOW_HOME to another folder for ' +
+  'a second one.';
+
+function heldMessage({ command, pid }: LockHolder, file: string, advice: string): string {
+  return `\`astroflow ${command}\` is already running here (pid ${pid}).\n${advice} (Lock: ${file})`;
 }

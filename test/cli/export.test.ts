@@ -102,7 +102,7 @@ describe('astroflow export', () => {
   });
 
   it.each([
-    [['export', 'nowhere'], 1, 'Every run writes one when it starts: check the name'],
+    [['export', 'nowhere'], 1, 'There is no run nowhere'],
     [['export', 'lab', '--metrics', 'comet'], 2, 'Allowed choices are tensorboard, wandb, mlflow'],
     [['export', 'lab', '--checkpoint', 'best'], 1, 'best is no checkpoint'],
     [['export', 'lab', '--metrics', 'mlflow'], 1, 'Which MLflow server?'],

@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { packageRoot } from '../../src/cli/paths.ts';
+import { packageRoot, venvPython } from '../../src/cli/paths.ts';
 import type { Ledger } from '../../src/core/ledger/ledger.ts';
 import { type Summary, summarySchema } from '../../src/report/summary-schema.ts';
 
@@ -88,6 +88,35 @@ describe('astroflow demo with the smoke configuration', () => {
     expect(credited.completionTokens + wasted.completionTokens).toBe(tokens);
   });
 
+  it('exports its rows and models without the engine; transformers finds the same log-probabilities in them', async () => {
+    const exported = join(home, 'exports', 'smoke');
+    const first = await astroflow(home, ['export', 'smoke']);
+    expect(first.code, first.output).toBe(0);
+    for (const name of ['sft-search', 'rollouts-direct'])
+      expect(await readdir(join(exported, 'rows'))).toEqual(
+        expect.arrayContaining([`${name}.jsonl`, `${name}.parquet`]),
+      );
+    expect((await readdir(join(exported, 'models'))).sort()).toEqual(['direct-rl', 'search-rl']);
+    const again = await astroflow(home, ['export', 'smoke', '--model', '--metrics', 'tensorboard']);
+    expect(again.code, again.output).toBe(0);
+    expect(again.output).toMatch(/= models \(search\) +.*search-rl: all weights \(there already\)/);
+
+    // Each iteration's answers were sampled by the checkpoint before it.
+    const rollouts = join(exported, 'rows', 'rollouts-search.jsonl');
+    for (const [checkpoint, iteration] of [
+      ['search-sft', 0],
+      ['search-rl-iter-0', 1],
+    ] as const) {
+      const named = await astroflow(home, ['export', 'smoke', '--checkpoint', checkpoint]);
+      expect(named.code, named.output).toBe(0);
+      const seen = look(join(exported, 'models', checkpoint), rollouts, iteration);
+      expect(seen.answers).toBe(32);
+      expect(seen.largest_gap).toBeLessThan(1e-3);
+      expect(seen.generated).toMatch(/^\d+[-+*]\d+=/);
+    }
+    expect(look(join(exported, 'models', 'search-rl'), rollouts, 1).largest_gap).toBeGreaterThan(1e-3);
+  });
+
   it('shows a finished run again without doing it again', async () => {
     const before = await readSummary(home);
     const { code, output } = await demo(home);
@@ -96,6 +125,13 @@ describe('astroflow demo with the smoke configuration', () => {
     expect(await readSummary(home)).toEqual(before);
   });
 });
+
+function look(model: string, rollouts: string, iteration: number) {
+  const program = join(packageRoot, 'test', 'e2e', 'check_exported_model.py');
+  const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] } as const;
+  const said = execFileSync(venvPython(), [program, model, rollouts, `${iteration}`], options);
+  return JSON.parse(said) as { answers: number; largest_gap: number; generated: string };
+}
 
 async function readSummary(home: string): Promise<Summary> {
   const path = join(home, 'artifacts', 'runs', 'smoke', 'summary.json');

@@ -55,6 +55,7 @@ export function describeStore(name: string, open: () => Promise<StoreUnderTest>)
       expect(await store.list('nothing')).toEqual([]);
       expect(await store.list('runs/note.jsonl')).toEqual([]);
       await expect(store.list('../runs')).rejects.toThrow(RangeError);
+    });
 
     it('gives rows one by one, compressed or not, and null without an object', async () => {
       const read = async (name: string) => {

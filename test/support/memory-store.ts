@@ -27,6 +27,7 @@ export function memoryStore(content: Map<string, string> = new Map()): ArtifactS
         name.startsWith(`${folder}/`) ? [name.slice(folder.length + 1).replace(/\/.*/, '/')] : [],
       );
       return [...new Set(below)].sort();
+    },
     readLines: async <T>(name: string) => {
       const text = content.get(name);
       return text === undefined ? null : Readable.from(JSON.parse(text) as T[]);

@@ -106,6 +106,7 @@ export function folderStore(root: string): ArtifactStore {
         if (isAbsent(error)) return [];
         throw explain(error, `cannot read ${path}`);
       }
+    },
     async readLines<T>(name: string) {
       const path = locate(checkName(name, '.jsonl'));
       try {
