@@ -46,7 +46,8 @@ export const environments = [
     pythons: ['3.11', '3.13'],
     torch: '2.13.0',
     packages: [
-      'transformers==5.23.0',
+      // verl wants one below 5.11.
+      'transformers==5.9.0',
       'peft==0.21.2',
       'datasets==5.2.0',
       // MLflow wants one below 26.

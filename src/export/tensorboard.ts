@@ -4,11 +4,11 @@ import protobuf from 'protobufjs';
 import type { Metrics } from './metrics.ts';
 import { tfRecord } from './tfrecord.ts';
 
-/** The part of TensorFlow's `event.proto` and `summary.proto` that scalars need. */
+/** The part of TensorFlow's `event.proto` and `summary.proto` that scalars need. A value that is 0 must be written. */
 const schema = `
 syntax = "proto3";
 package tensorflow;
-message Value { string tag = 1; float simple_value = 2; }
+message Value { string tag = 1; oneof value { float simple_value = 2; } }
 message Summary { repeated Value value = 1; }
 message Event { double wall_time = 1; int64 step = 2; oneof what { string file_version = 3; Summary summary = 5; } }
 `;

@@ -128,8 +128,10 @@ describe('astroflow demo with the smoke configuration', () => {
 
 function look(model: string, rollouts: string, iteration: number) {
   const program = join(packageRoot, 'test', 'e2e', 'check_exported_model.py');
-  const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] } as const;
-  const said = execFileSync(venvPython(), [program, model, rollouts, `${iteration}`], options);
+  const said = execFileSync(venvPython(), [program, model, rollouts, `${iteration}`], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   return JSON.parse(said) as { answers: number; largest_gap: number; generated: string };
 }
 

@@ -17,7 +17,7 @@ it("records carry CRC-32C as TensorFlow's do", () => {
 
 it("an arm's events are one file, in the order of their steps", async () => {
   const folder = await mkdtemp(join(tmpdir(), 'astroflow-tb-'));
-  const point = (step: number) => ({ step, value: step / 2, timeMs: 1_700_000_000_000 });
+  const point = (step: number) => ({ step, value: step - 1, timeMs: 1_700_000_000_000 });
   const series = { 'rl/reward': [point(1), point(2)], 'sft/loss': [point(1)] };
   const arm = { arm: 'search' as const, params: {}, key: 'k', finished: true, series };
   await writeTensorboard({ run: 'demo', arms: [arm], missing: [] }, folder);
@@ -35,4 +35,6 @@ it("an arm's events are one file, in the order of their steps", async () => {
     'sft/loss',
     'rl/reward',
   ]);
+  // Field 2, four bytes: readers drop a value that is left out for being zero.
+  expect(texts[1]).toContain('\x15\0\0\0\0');
 });

@@ -24,7 +24,9 @@ def main() -> None:
             group=run["group"],
             config=run["config"],
             # The curves are all there is: nothing of this machine, which only exports them.
-            settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, x_disable_meta=True, save_code=False),
+            settings=wandb.Settings(
+                silent=True, console="off", x_disable_stats=True, x_disable_meta=True, save_code=False
+            ),
         )
         for stage in sorted({name.split("/")[0] for row in run["rows"] for name in row}):
             offline.define_metric(f"{stage}/*", step_metric=f"{stage}/step")
