@@ -5,6 +5,6 @@ export function withoutSecrets(config: RunConfig): RunConfig {
   return JSON.parse(JSON.stringify(config), (field, value: unknown) => {
     if (typeof value !== 'string') return value;
     if (field === 'apiKey') return '(not shown)';
-    return field === 'baseUrl' ? value.replace(/\/\/[^/@]*@/, '//') : value;
+    return field === 'baseUrl' ? value.replace(/\/\/[^/@\s]*@/g, '//') : value;
   }) as RunConfig;
 }

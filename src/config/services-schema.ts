@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { envOr } from './env-or.ts';
 import { jobTrainer } from './job-schema.ts';
+import { publish } from './publish-schema.ts';
 
 /** The sections of a configuration that name services: who samples, who trains, who fills a role. */
 
@@ -12,14 +13,36 @@ export const bundledRevision = 'sha256:bfd8498ef621';
 /** Most requests at once to the service's address; what it can take below that is found out (`src/core/aimd.ts`). */
 const maxConcurrency = count.max(10_000).optional();
 
+/** One of several servers with the same models. */
+const endpoint = z.strictObject({
+  /** By which calls are recorded; left out, `server-0`, `server-1`, … */
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,39}$/, 'use 1 to 40 of a-z, 0-9, ".", "_", "-"')
+    .optional(),
+  baseUrl: envOr,
+  apiKey: envOr.optional(),
+  maxConcurrency,
+});
+
 const openaiSampler = z.strictObject({
   kind: z.literal('openai'),
+  /** May hold several addresses, separated by commas or spaces: servers with the same models, used as one. */
   baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
+  /** The same, with keys and limits of their own; used instead of `baseUrl`. */
+  endpoints: z.array(endpoint).min(1).max(256).optional(),
   apiKey: envOr.optional(),
   timeoutMs: count.default(120_000),
   maxConcurrency,
   /** What is sent: token ids (vLLM, SGLang, the bundled engine), or text to servers that take and give only text. */
   prompts: z.enum(['tokens', 'text']).default('tokens'),
+  /**
+   * What is sent as `priority`, lower first: a number, or whose turn comes first. `short-first`: prompt and longest
+   * answer in tokens; `old-first`: when the call began. Left out, none is sent.
+   */
+  priority: z.union([z.int().min(-1_000_000).max(1_000_000), z.enum(['short-first', 'old-first'])]).optional(),
+  /** Left out: the sampler serves the trainer's names (`shared`). */
+  publish: publish.optional(),
 });
 /** What a Tinker server can, where the client does not find it out by itself (`src/services/tinker/README.md`). */
 const tinkerCapabilities = z

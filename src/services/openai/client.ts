@@ -56,7 +56,7 @@ export function callHeaders(call: { callId: string; attempt: number; activity?: 
  * @throws whatever the client throws, other than "not found"
  */
 export async function readJournal(
-  { client, root }: ReturnType<typeof connectOpenAi>,
+  { client, root }: Pick<ReturnType<typeof connectOpenAi>, 'client' | 'root'>,
   callPrefix: string,
   signal: AbortSignal,
 ): Promise<{ calls: number; tokens: number } | null> {
@@ -89,7 +89,7 @@ interface CallsPage {
  * @throws whatever the client throws, other than "not found"
  */
 export async function readCalls(
-  { client, root }: ReturnType<typeof connectOpenAi>,
+  { client, root }: Pick<ReturnType<typeof connectOpenAi>, 'client' | 'root'>,
   callPrefix: string,
   signal: AbortSignal,
 ): Promise<ServedCall[] | null> {

@@ -42,9 +42,9 @@ export function toServiceError(error: unknown, root: string, of: OpenAiService, 
   });
 }
 
-/** A missing route answers "Not Found" and means a wrong address; a missing model says so. */
+/** A missing route answers "Not Found" and means a wrong address; a missing model or adapter says so. */
 function isAboutModel(error: APIError): boolean {
-  return /model/i.test(error.message);
+  return /model|adapter/i.test(error.message);
 }
 
 function retryAfterMs(headers: Headers | undefined): number | undefined {

@@ -29,8 +29,8 @@ export function both(a: Dialect, b: Dialect): Dialect {
   };
 }
 
-/** Fields a request can do without: two of vLLM's own, and three that not every server takes. */
-const optional = ['return_token_ids', 'include_stop_str_in_output', 'seed', 'top_p'] as const;
+/** Fields a request can do without: four of vLLM's and SGLang's, and two that not every server takes. */
+const optional = ['return_token_ids', 'include_stop_str_in_output', 'cache_salt', 'priority', 'seed', 'top_p'] as const;
 
 /**
  * What a refused request teaches, or null when it could not have been asked otherwise. Servers name the field that they

@@ -3,7 +3,7 @@ import { saysEndOfText, stopReasonOf } from '../openai/finish-reason.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import type { RawCompletion } from './cut-at-stop.ts';
 import type { Dialect } from './openai-dialect.ts';
-import type { Prompt, SampleRequest } from './sampler.ts';
+import type { Prompt, SampleRequest, ServedBy } from './sampler.ts';
 
 /** A choice of `/v1/completions`, with what engines add when asked (vLLM, SGLang). */
 export interface Choice {
@@ -21,12 +21,18 @@ export interface Choice {
     /** As in chats, which llama.cpp also uses here. */
     content?: { logprob: number }[] | null;
   } | null;
+  /** Ours: who gave it. */
+  servedBy?: ServedBy;
+  /** vLLM, where it says so: the weights of each stretch of tokens. */
+  weight_versions?: { version: string }[] | null;
 }
 
 export interface WireAnswer {
   choices: Choice[];
   /** vLLM and llama.cpp name themselves and their version here. */
   system_fingerprint?: string | null;
+  /** SGLang: the weights that answered. */
+  metadata?: { weight_version?: string | null } | null;
   usage?: { prompt_tokens?: number | null; completion_tokens?: number | null } | null;
 }
 
@@ -38,6 +44,8 @@ export function toBody(
   ask: { prompts: readonly Prompt[]; n: number; seed: number },
   form: { prompts: PromptForm; bos: string | null },
   dialect: Dialect,
+  /** Of the version, and of the server's extensions. */
+  fields: Readonly<Record<string, unknown>> = {},
 ): Record<string, unknown> {
   const body: Record<string, unknown> = {
     model: request.model,
@@ -51,6 +59,7 @@ export function toBody(
     ...(request.stops.length > 0 ? { stop: request.stops, include_stop_str_in_output: request.keepStop } : {}),
     ...(request.logprobs && dialect.logprobs !== null ? { logprobs: dialect.logprobs } : {}),
     ...(form.prompts === 'tokens' ? { return_token_ids: true } : {}),
+    ...fields,
   };
   for (const field of dialect.refused) delete body[field];
   return body;
@@ -89,6 +98,13 @@ export function toRaw(
     throw new ServiceError('retryable', message, { service });
   }
   return { text, tokens, logprobs: logprobsOf(choice), stopReason, endedBy: endedBy(choice) };
+}
+
+/** The weights that a server says it answered with; several are joined, undefined: it does not say. */
+export function weightsOf({ metadata, choices }: WireAnswer): string | undefined {
+  const spans = (choices ?? []).flatMap(({ weight_versions: versions }) => versions ?? []);
+  const said = metadata?.weight_version ?? [...new Set(spans.map(({ version }) => version))].join(', ');
+  return said === '' ? undefined : said;
 }
 
 function endedBy(choice: Choice): RawCompletion['endedBy'] {

@@ -1,19 +1,27 @@
+import type { ServedCall } from '../../core/ledger/types.ts';
 import { ServiceError } from '../errors.ts';
 import { createGates, type Gates } from '../gate.ts';
-import { limiter } from '../limit.ts';
-import { callHeaders, connectOpenAi, type OpenAiConfig, readCalls, readJournal } from '../openai/client.ts';
-import { PARALLEL, patiently, realSleep, type Sleep } from '../openai/patience.ts';
+import { readCalls, readJournal } from '../openai/client.ts';
+import { realSleep, type Sleep } from '../openai/patience.ts';
 import { within } from '../openai/within.ts';
+import type { PoolConfig } from '../pool/endpoints.ts';
+import { fromEach } from '../pool/journals.ts';
+import { createPool } from '../pool/pool.ts';
+import type { Server } from '../pool/server.ts';
+import { namedVersions, type Versions } from '../pool/versions.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import { cutAtStop } from './cut-at-stop.ts';
-import { type Ask, type Calls, collect } from './openai-calls.ts';
-import { afterRefusal, both, type Dialect, fluent } from './openai-dialect.ts';
-import { type Choice, logprobsOf, type PromptForm, toBody, toRaw, type WireAnswer } from './openai-wire.ts';
-import type { SampleRequest, SampleResult, Sampler } from './sampler.ts';
+import { collect } from './openai-calls.ts';
+import { fluent } from './openai-dialect.ts';
+import { type Known, openRequests } from './openai-requests.ts';
+import { type Choice, type PromptForm, toRaw } from './openai-wire.ts';
+import type { Priority } from './priority.ts';
+import type { Completion, SampleRequest, SampleResult, Sampler } from './sampler.ts';
 
-export interface OpenAiSamplerConfig extends OpenAiConfig {
+export interface OpenAiSamplerConfig extends PoolConfig {
   /** What is sent: token ids, or text to servers that take and give only text. */
   prompts: PromptForm;
+  priority?: Priority | undefined;
 }
 
 export interface OpenAiSamplerHooks {
@@ -23,102 +31,54 @@ export interface OpenAiSamplerHooks {
   gates?: Gates;
   /** The model that the configuration names: a server without it cannot get it back, one without a version can. */
   base?: string;
+  /** How versions reach servers, where they are published to them. */
+  versions?: Versions;
   /** Injectable for tests. */
   sleep?: Sleep;
+  now?: () => number;
 }
 
 const of = { name: 'the sampler (policy.sampler)', path: 'policy.sampler' };
 const service = of.name;
 
 /**
- * A sampler behind `/v1/completions`: with token ids in and out, as vLLM and the bundled engine serve it, in one
- * request; with simpler servers in as many requests as they need (`openai-calls.ts`), and with less (`Dialect`).
- * What it has learned about a server it keeps until the address changes. Retrying is left to the caller, who knows what
- * an attempt costs, except inside a call of several requests.
+ * A sampler behind `/v1/completions`: with token ids in and out, as vLLM, SGLang and the bundled engine serve it, in one
+ * request; with simpler servers in as many requests as they need (`openai-calls.ts`), and with less (`Dialect`). One
+ * server, or several of one kind (`../pool`). What it has learned about them it keeps until the addresses change.
+ * Retrying is left to the caller, who knows what an attempt costs, except inside a call of several requests and from one
+ * server to the next.
  */
 export function openaiSampler(
   config: OpenAiSamplerConfig,
   env: NodeJS.ProcessEnv,
   renderer: Renderer,
-  { warn = console.warn, gates = createGates(warn), base, sleep = realSleep }: OpenAiSamplerHooks = {},
+  hooks: OpenAiSamplerHooks = {},
 ): Sampler {
+  const { warn = console.warn, base, sleep = realSleep, now = Date.now, versions = namedVersions } = hooks;
+  const gates = hooks.gates ?? createGates(warn);
+  const { timeoutMs, priority } = config;
   const form = { prompts: config.prompts, bos: renderer.bos };
-  let known: { root: string; dialect: Dialect; said: Set<string> } = { root: '', dialect: fluent, said: new Set() };
+  const pool = createPool(config, env, { of, gates, versions, warn, now });
+  let state: Known = { roots: '', dialect: fluent, said: new Set() };
 
-  function connect() {
-    const connection = connectOpenAi(config, env, of);
-    if (known.root !== connection.root) known = { root: connection.root, dialect: fluent, said: new Set() };
-    return connection;
+  function known(): Known {
+    const roots = pool
+      .servers()
+      .map(({ root }) => root)
+      .join(', ');
+    if (state.roots !== roots) state = { roots, dialect: fluent, said: new Set() };
+    return state;
   }
-
-  const serviceOf = ({ model }: SampleRequest) => (model === base ? { ...of, namesModel: 'policy.base' } : of);
 
   function sayOnce(message: string): void {
-    if (known.said.has(message)) return;
-    known.said.add(message);
-    warn(`${service} at ${known.root} ${message}`);
-  }
-
-  /** One call's requests to the server. */
-  function open(request: SampleRequest, caller: AbortSignal) {
-    const { client, root } = connect();
-    const others = new AbortController();
-    const signal = AbortSignal.any([caller, others.signal]);
-    const gate = gates(root, config.maxConcurrency);
-    const limited = limiter(PARALLEL);
-    let answered = 0;
-    let engine: string | null = null;
-
-    async function post({ callId, ...ask }: Ask, dialect: Dialect): Promise<WireAnswer> {
-      const body = toBody(request, ask, form, dialect);
-      const headers = callHeaders({ ...request, callId });
-      const exchange = { root, of: serviceOf(request), timeoutMs: config.timeoutMs, caller, signal };
-      // The body has fields that the client's types do not know; it sends them as they are.
-      const send = () =>
-        within(exchange, (until) => client.completions.create(body as never, { signal: until, headers }));
-      const answer = (await gate.run(send, signal, config.timeoutMs)) as unknown as WireAnswer;
-      answered += 1;
-      engine = answer.system_fingerprint ?? engine;
-      return answer;
-    }
-
-    /** Asks again as long as a refusal or an answer teaches how to. */
-    async function understood(ask: Ask): Promise<WireAnswer> {
-      for (let callId = ask.callId; ; ) {
-        const { dialect } = known;
-        try {
-          const answer = await post({ ...ask, callId }, dialect);
-          if (!lacksLogprobs(answer.choices ?? [], request, dialect)) return answer;
-          known.dialect = both(known.dialect, { ...dialect, logprobs: dialect.logprobs === 0 ? 1 : null });
-          if (known.dialect.logprobs === null) return answer;
-          callId = `${ask.callId}/logprobs`;
-        } catch (error) {
-          const learned = afterRefusal(dialect, error, toBody(request, ask, form, dialect));
-          if (learned === null) throw error;
-          for (const field of learned.refused.filter((field) => !dialect.refused.includes(field))) {
-            sayOnce(`refuses the field ${field}: it is left out`);
-          }
-          known.dialect = both(known.dialect, learned);
-        }
-      }
-    }
-
-    const calls: Calls = {
-      send: (ask) =>
-        limited(() =>
-          ask.callId === request.callId ? understood(ask) : patiently(() => understood(ask), sleep, signal),
-        ),
-      dialect: () => known.dialect,
-      learn: (dialect) => {
-        known.dialect = dialect;
-      },
-      service,
-    };
-    return { calls, answered: () => answered, engine: () => engine, giveUp: () => others.abort() };
+    if (state.said.has(message)) return;
+    state.said.add(message);
+    warn(`${service} at ${state.roots} ${message}`);
   }
 
   async function sample(request: SampleRequest, caller: AbortSignal): Promise<SampleResult> {
-    const { calls, answered, engine, giveUp } = open(request, caller);
+    const options = { of, pool, versions, form, timeoutMs, priority, base, known, sayOnce, sleep, now };
+    const { calls, answered, engine, giveUp } = openRequests(request, options, caller);
     const collected = await collect(request, calls).catch((error) => {
       giveUp();
       throw error;
@@ -136,7 +96,9 @@ export function openaiSampler(
     if (bare && request.logprobs === 'required') throw lacks('log-probabilities of the sampled tokens (logprobs)');
     if (bare) sayOnce('answers without log-probabilities: the search takes all next steps for equally likely at first');
     const wanted = bare ? { ...request, logprobs: false as const } : request;
-    const completions = raw.map((list) => list.map((one) => cutAtStop(one, wanted, renderer)));
+    const completions = raw.map((list, prompt) =>
+      list.map((one, index) => by(cutAtStop(one, wanted, renderer), collected.choices[prompt]?.[index])),
+    );
     return {
       completions,
       calls: answered(),
@@ -145,6 +107,14 @@ export function openaiSampler(
       ...(engine() !== null && { engine: engine() as string }),
     };
   }
+
+  /** One exchange with each server. */
+  const each = <T>(talk: (server: Server, signal: AbortSignal) => Promise<T | null>, caller: AbortSignal) =>
+    fromEach(
+      pool.servers(),
+      (server) => within({ root: server.root, of, timeoutMs, caller }, (signal) => talk(server, signal)),
+      warn,
+    );
 
   return {
     async sample(request, signal) {
@@ -158,39 +128,25 @@ export function openaiSampler(
       return sample(request, signal);
     },
 
-    load: () => (known.root === '' ? null : gates(known.root).load()),
+    load: () => pool.load(),
 
-    async confirm(model, caller) {
-      const { client, root } = connect();
-      const isServed = await within({ root, of, timeoutMs: config.timeoutMs, caller }, async (signal) => {
-        // The list, not one model: not every server answers for a single name.
-        for await (const served of client.models.list({ signal })) {
-          if (served.id === model) return true;
-        }
-        return false;
-      });
-      if (isServed) return;
-      throw new ServiceError('lost', `${service} at ${root} does not serve the model ${model}`, { service });
-    },
+    confirm: (version, signal) => pool.confirm(version, signal),
 
-    async journal(callPrefix, caller) {
-      const connection = connect();
-      const exchange = { root: connection.root, of, timeoutMs: config.timeoutMs, caller };
-      return within(exchange, (signal) => readCalls(connection, callPrefix, signal));
+    async journal(callPrefix, caller): Promise<ServedCall[] | null> {
+      const lists = await each((server, signal) => readCalls(server, callPrefix, signal), caller);
+      return lists?.flat() ?? null;
     },
 
     async served(callPrefix, caller) {
-      const connection = connect();
-      const exchange = { root: connection.root, of, timeoutMs: config.timeoutMs, caller };
-      return within(exchange, (signal) => readJournal(connection, callPrefix, signal));
+      const sums = await each((server, signal) => readJournal(server, callPrefix, signal), caller);
+      const start = { calls: 0, tokens: 0 };
+      return sums?.reduce((a, b) => ({ calls: a.calls + b.calls, tokens: a.tokens + b.tokens }), start) ?? null;
     },
   };
 }
 
-/** Asked for, and missing everywhere. */
-function lacksLogprobs(choices: Choice[], request: SampleRequest, dialect: Dialect): boolean {
-  if (!request.logprobs || dialect.logprobs === null) return false;
-  return choices.length > 0 && choices.every((choice) => logprobsOf(choice) === null);
+function by(completion: Completion, choice: Choice | undefined): Completion {
+  return choice?.servedBy === undefined ? completion : { ...completion, servedBy: choice.servedBy };
 }
 
 function sum(of: readonly { tokens: readonly number[] }[]): number {
@@ -199,7 +155,7 @@ function sum(of: readonly { tokens: readonly number[] }[]): number {
 
 function lacks(what: string): ServiceError {
   const message =
-    `${service} answers without ${what}, which reinforcement learning needs: use the bundled engine or vLLM, or set ` +
-    'policy.trainer to null';
+    `${service} answers without ${what}, which reinforcement learning needs: use the bundled engine, vLLM or SGLang, ` +
+    'or set policy.trainer to null';
   return new ServiceError('fatal', message, { service });
 }

@@ -37,6 +37,16 @@ export interface SampleRequest {
    * `required`: a service without them is refused, and so is one that does not give the sampled tokens (RL).
    */
   logprobs: 'required' | 'wanted' | false;
+  /** Calls with one of these go to one server of several where that costs no waiting; left out, each prompt has its own. */
+  affinity?: string;
+}
+
+/** Which server of several answered, and with which weights, as far as that is known. */
+export interface ServedBy {
+  /** The server's name, never its address; absent where there is only one. */
+  endpoint?: string;
+  /** The version of the weights as the server calls it; absent where it does not say. */
+  weights?: string;
 }
 
 export interface Completion {
@@ -47,6 +57,8 @@ export interface Completion {
   /** One per token; left out where the service has none. */
   logprobs?: number[];
   stopReason: StopReason;
+  /** Left out where nothing is known. */
+  servedBy?: ServedBy;
 }
 
 export interface SampleResult {
