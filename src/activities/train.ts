@@ -116,16 +116,23 @@ export function createTrainActivities(deps: ActivityDeps) {
             await sampler.confirm(checkpoint.samplerModel, at.signal);
             return { checkpoint, live: input.live };
           } catch (error) {
+            if (!(error instanceof ServiceError && error.kind === 'lost')) throw error;
             // The sampler no longer has this version: make it again from the checkpoint.
-            if (!(error instanceof ServiceError && error.kind === 'lost') || checkpoint.trainerState === null)
-              throw error;
+            if (checkpoint.trainerState === null) {
+              if (publisher.publishBase === undefined) throw error;
+              at.report({ phase: 'publish the base' });
+              await publisher.publishBase(at.signal);
+              await sampler.confirm(checkpoint.samplerModel, at.signal);
+              return { checkpoint, live: input.live };
+            }
           }
         }
         const live = await liveModelAt(trainer, checkpoint, input.live, at, { store, limits: input.resume });
         const attemptName = `${name}-a${at.number}`;
         const saved = await trainer.saveForSampler(live, attemptName, at.signal);
         const fetch: FetchWeights = (folder, signal) => trainer.fetchWeights(saved.samplerModel, folder, signal);
-        const samplerModel = await publisher.publish(saved.samplerModel, attemptName, fetch, at.signal);
+        at.report({ phase: `publish ${saved.samplerModel}` });
+        const samplerModel = await publisher.publish(saved.samplerModel, fetch, at.signal);
         await sampler.confirm(samplerModel, at.signal);
         const published = { ...checkpoint, samplerModel };
         if (!input.release) return { checkpoint: published, live: saved.live };

@@ -1,7 +1,8 @@
 import type { PolicyConfig, RoleModelConfig } from '../config/schema.ts';
 import { createGates, type Gates } from './gate.ts';
 import { createJobs, type Jobs } from './jobs/index.ts';
-import { type Publisher, sharedStorage } from './publisher/publisher.ts';
+import { createPublisher } from './publisher/index.ts';
+import type { Publisher } from './publisher/publisher.ts';
 import type { Renderer } from './renderer/renderer.ts';
 import { createRenderer } from './renderer/tokenizer.ts';
 import { openaiSampler } from './sampler/openai.ts';
@@ -45,14 +46,16 @@ export function createServices(
   gates: Gates = createGates(warn),
 ): Services {
   const renderer = createRenderer(policy.tokenizer, policy.template);
-  const sampler = createSampler(policy, env, renderer, { warn, gates });
+  const publish = policy.sampler.kind === 'openai' ? policy.sampler.publish : undefined;
+  const publisher = createPublisher(publish, env, policy.base);
+  const sampler = createSampler(policy, env, renderer, { warn, gates, publisher });
   // One model for each role: it remembers what its server was seen to take.
   const models = new Map<string, TextModel>();
   return {
     renderer,
     sampler,
     trainer: createTrainer(policy, env, renderer),
-    publisher: sharedStorage,
+    publisher,
     jobs: policy.trainer?.kind === 'job' ? createJobs(policy.trainer, env) : null,
     textModel(role) {
       const key = JSON.stringify(role);
@@ -79,11 +82,11 @@ function createSampler(
   { sampler, base }: PolicyConfig,
   env: NodeJS.ProcessEnv,
   renderer: Renderer,
-  { warn, gates }: { warn: Warn; gates: Gates },
+  { warn, gates, publisher }: { warn: Warn; gates: Gates; publisher: Publisher },
 ): Sampler {
   switch (sampler.kind) {
     case 'openai':
-      return openaiSampler(sampler, env, renderer, { warn, gates, base });
+      return openaiSampler(sampler, env, renderer, { warn, gates, base, versions: publisher.versions });
     case 'tinker':
       return tinkerSampler(sampler, env, renderer, { gates });
     case 'scripted':
