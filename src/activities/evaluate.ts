@@ -93,6 +93,7 @@ export function createEvaluateActivities(deps: ActivityDeps) {
               seed,
               graderVersion: task.version,
               ...(sampled.engine !== undefined && { engine: sampled.engine }),
+              ...(completion.servedBy && { servedBy: completion.servedBy }),
             };
           }),
         );

@@ -151,6 +151,7 @@ export function createReinforceActivities(deps: ActivityDeps) {
               truncated,
               callId,
               attempt: at.number,
+              ...(completion.servedBy && { servedBy: completion.servedBy }),
             };
           }),
         );

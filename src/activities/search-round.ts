@@ -2,7 +2,14 @@ import { searchCallPrefix } from '../config/call-ids.ts';
 import { artifactNames, type SearchPlan } from '../config/plan.ts';
 import type { Problem } from '../core/problem.ts';
 import { askExpand, askRollout, closeRound, gradeRollout, mergeSteps } from '../core/search/index.ts';
-import type { ExpandAsk, Rollout, RolloutAsk, SearchRound, SearchTree } from '../core/search/types.ts';
+import type {
+  ExpandAsk,
+  Rollout,
+  RolloutAsk,
+  SearchRound,
+  SearchTree,
+  ServedCompletions,
+} from '../core/search/types.ts';
 import { deriveSeed } from '../core/seed.ts';
 import type { Task } from '../core/task.ts';
 import { addUsage, noUsage, type Usage } from '../core/usage.ts';
@@ -45,6 +52,7 @@ export async function runRound(context: RoundContext, tree: SearchTree): Promise
 function createCalls({ search, task, slug, services, at }: RoundContext, round: number, prompt: Prompt) {
   const { params } = search;
   const ids: string[] = [];
+  const served: ServedCompletions[] = [];
   let usage: Usage = noUsage;
 
   return {
@@ -70,9 +78,12 @@ function createCalls({ search, task, slug, services, at }: RoundContext, round: 
           keepStop: task.keepsStop,
           seed: deriveSeed(search.seed, search.key, slug, round, kind, members[0] ?? 0),
           logprobs: logprobs && 'wanted',
+          // All asks of a problem begin with its prompt.
+          affinity: slug,
         });
         for (const [position, i] of members.entries()) answers[i] = result.completions[position] ?? [];
         ids.push(callId);
+        served.push(...servedOf(callId, result.completions.flat()));
         usage = addUsage(usage, {
           calls: result.calls,
           promptTokens: result.promptTokens,
@@ -82,8 +93,20 @@ function createCalls({ search, task, slug, services, at }: RoundContext, round: 
       }
       return answers;
     },
-    made: () => ({ calls: ids, usage }),
+    made: () => ({ calls: ids, usage, served }),
   };
+}
+
+/** Who served a call's completions; nothing where nobody knows. */
+function servedOf(call: string, completions: readonly Completion[]): ServedCompletions[] {
+  const counted = new Map<string, ServedCompletions>();
+  for (const { servedBy } of completions) {
+    if (servedBy === undefined) continue;
+    const key = JSON.stringify([servedBy.endpoint, servedBy.weights]);
+    const before = counted.get(key) ?? { call, ...servedBy, completions: 0 };
+    counted.set(key, { ...before, completions: before.completions + 1 });
+  }
+  return [...counted.values()];
 }
 
 function continued(prompt: Prompt, ask: ExpandAsk | RolloutAsk): Prompt {

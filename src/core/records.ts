@@ -43,6 +43,12 @@ export interface RowPlan {
   events: [kind: TraceEvent['kind'], node: number][];
 }
 
+/** Which server of several answered, by its name, and the version of its weights; each absent where it is not known. */
+export interface ServedBy {
+  endpoint?: string;
+  weights?: string;
+}
+
 /** One sampled answer of reinforcement learning, with all that a later method could ask of it. */
 export interface RolloutRecord {
   schema: 'astroflow.rollout/1';
@@ -69,6 +75,8 @@ export interface RolloutRecord {
   callId: string;
   /** Attempt of the activity that made the call, from 1. */
   attempt: number;
+  /** Absent where there is one server and it does not say which weights it has. */
+  servedBy?: ServedBy;
 }
 
 /** One sampled answer of an evaluation. */
@@ -95,6 +103,8 @@ export interface AnswerRecord {
   graderVersion?: number;
   /** What the server calls itself and its version; absent where it does not say. */
   engine?: string;
+  /** As in a rollout record. */
+  servedBy?: ServedBy;
   /** Why there is no answer: the service gave none, and a person went on without. Text and tokens are empty then. */
   error?: string;
 }

@@ -60,6 +60,8 @@ export async function evaluate(
         await allDone();
         await continueAsNew<typeof evaluate>({ plan, state, ...control.carried() });
       }
+      // Where one checkpoint takes another's place, those that are asked of the one before are waited for.
+      if (!known.has(entry.name) && servesOneAtATime(policy)) await allDone();
       const checkpoint = await published(entry);
       state.next = position + 1;
       inFlight += 1;
@@ -83,6 +85,12 @@ export async function evaluate(
     await allDone();
     return { usage: state.usage };
   });
+}
+
+/** Whether publishing a checkpoint may end the sampler's serving of others. */
+function servesOneAtATime({ sampler }: EvaluatePlan['policy']): boolean {
+  const via = sampler.kind === 'openai' ? sampler.publish?.via : undefined;
+  return via === 'sglang-disk' || via === 'command';
 }
 
 /** Checkpoint by checkpoint, so that each is published once. */

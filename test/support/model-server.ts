@@ -47,6 +47,8 @@ export interface ServerBehaviour {
   finishReasons: { eos: string | null; stop: string | null; length: string | null };
   /** Milliseconds before each answer. */
   delayMs: number;
+  /** `priority` is taken; otherwise one that is not zero is a 400, as without `--scheduling-policy priority`. */
+  priority: boolean;
 }
 
 const vllm: ServerBehaviour = {
@@ -69,6 +71,7 @@ const vllm: ServerBehaviour = {
   strict: false,
   finishReasons: { eos: 'stop', stop: 'stop', length: 'length' },
   delayMs: 0,
+  priority: false,
 };
 
 /** Text in, one text out, and nothing about it. */
@@ -122,6 +125,12 @@ export interface ModelServerOptions {
   /** Text as the server tokenizes it (default: without control tokens); `folderTokenizer` is a real server's way. */
   tokenize?: (text: string, begin: boolean) => number[];
   behaviour?: Partial<ServerBehaviour>;
+  /** Where a server that was closed stood; otherwise a free port. */
+  port?: number;
+  /** Routes of its own; undefined: not one of them. May throw a `Refusal`. */
+  route?: (request: ServerRequest) => object | string | undefined;
+  /** What completions depend on beside the prompt, and what their answer adds. May throw a `Refusal`. */
+  weights?: (body: Record<string, unknown>) => { name: string; says?: object };
 }
 
 export interface ServerRequest {
@@ -172,7 +181,8 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
     const fault = path.endsWith('/completions') ? faults.shift() : undefined;
     if (fault !== undefined) return failWith(fault, response);
     try {
-      send(response, 200, answer(path, request.headers, body));
+      const own = options.route?.({ method: request.method ?? '', path, headers: request.headers, body });
+      send(response, 200, own ?? answer(path, request.headers, body));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       send(response, error.status, { error: { message: error.message, param: error.param, type: 'invalid_request' } });
@@ -213,7 +223,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
       })),
     );
     const promptTokens = served.reduce((sum, { tokens }) => sum + tokens.length, 0);
-    return reply('text_completion', body, choices, promptTokens);
+    return { ...reply('text_completion', body, choices, promptTokens), ...options.weights?.(body).says };
   }
 
   function chat(body: Record<string, unknown>): object {
@@ -258,6 +268,8 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
       const unknown = Object.keys(body).find((field) => !known.has(field));
       if (unknown !== undefined) throw new Refusal(400, `Unrecognized request argument supplied: ${unknown}`, unknown);
     }
+    if (!does.priority && typeof body.priority === 'number' && body.priority !== 0)
+      throw new Refusal(400, `Got priority ${body.priority} but Priority scheduling is not enabled.`);
     if (does.n === 'refused' && body.n !== undefined && body.n !== 1) throw new Refusal(400, 'n must be 1', 'n');
     if (does.logprobs === 'refused' && 'logprobs' in body)
       throw new Refusal(400, 'logprobs is not supported', 'logprobs');
@@ -291,7 +303,8 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
   function sample(body: Record<string, unknown>, prompt: string, promptIndex: number, index: number) {
     const draw = body.temperature === 0 ? 'greedy' : index;
     const place = does.isVllm ? 0 : promptIndex;
-    const seed = deriveSeed(String(body.model), prompt, Number(body.seed ?? 0), place, draw);
+    const weights = options.weights?.(body).name ?? String(body.model);
+    const seed = deriveSeed(weights, prompt, Number(body.seed ?? 0), place, draw);
     const whole = [...renderer.encode(write(prompt, createRandom(seed))), renderer.eosToken];
     const limit = Number(body.max_completion_tokens ?? body.max_tokens ?? 16);
     let tokens = whole.slice(0, limit);
@@ -358,7 +371,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
     });
     serve(request, response).catch((error: Error) => send(response, 500, { error: { message: error.stack } }));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
   return {
     baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
@@ -382,7 +395,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
   };
 }
 
-class Refusal extends Error {
+export class Refusal extends Error {
   readonly status: number;
   readonly param: string | null;
   constructor(status: number, message: string, param: string | null = null) {
@@ -405,7 +418,13 @@ function firstStop(text: string, stops: string[]): { text: string; end: number }
   return found.sort((a, b) => a.end - b.end)[0] ?? null;
 }
 
-function send(response: ServerResponse, status: number, json: object, headers: Record<string, string> = {}): void {
-  response.writeHead(status, { 'content-type': 'application/json', ...headers });
-  response.end(JSON.stringify(json));
+function send(
+  response: ServerResponse,
+  status: number,
+  json: object | string,
+  headers: Record<string, string> = {},
+): void {
+  const isText = typeof json === 'string';
+  response.writeHead(status, { 'content-type': isText ? 'text/plain' : 'application/json', ...headers });
+  response.end(isText ? json : JSON.stringify(json));
 }

@@ -1,6 +1,6 @@
 import { addUsage, noUsage, type Usage } from '../usage.ts';
 import type { Account, LedgerError, ServedCall, Tally, WasteReason } from './types.ts';
-import { byUnit, callOf, type UnitServings } from './units.ts';
+import { byUnit, callOf, requestOf, tryOf, type UnitServings } from './units.ts';
 
 export interface Settlement {
   total: Tally;
@@ -75,6 +75,7 @@ export function addTallies(a: Tally, b: Tally): Tally {
 function judge({ unit, calls, servings }: UnitServings, { finished }: Account): Verdict[] {
   const author = calls === null ? null : authorOf(calls, servings);
   const credits = new Set(calls);
+  const lastTries = lastTriesOf(servings);
   const seen = new Set<string>();
   /** Requests credited where no attempt got all of the unit's answers. */
   const stoodFor = new Set<string>();
@@ -87,16 +88,28 @@ function judge({ unit, calls, servings }: UnitServings, { finished }: Account): 
       return { fate: 'unexplained', problem: 'it had the answer already, and an attempt asks for a call once' };
     }
     seen.add(asked);
+    // It was answered again elsewhere, so this answer was lost on its way.
+    if (tryOf(id) < (lastTries.get(`${askerOf(serving)} ${requestOf(id)}`) ?? 0)) return { fate: 'asked again' };
     if (calls === null) return { fate: finished ? 'given up' : 'open' };
     const isNamed = credits.has(callOf(id));
-    if (author === null && isNamed && !stoodFor.has(id)) {
-      stoodFor.add(id);
+    if (author === null && isNamed && !stoodFor.has(requestOf(id))) {
+      stoodFor.add(requestOf(id));
       return { fate: 'credited' };
     }
     if (author === null ? isNamed || unit.elsewhere : askerOf(serving) !== author) return { fate: 'another attempt' };
     if (isNamed) return { fate: 'credited' };
     return { fate: 'unexplained', problem: `${unit.result} does not name it` };
   });
+}
+
+/** The last try of each request that an asker was answered, where one server after another was asked. */
+function lastTriesOf(servings: readonly ServedCall[]): Map<string, number> {
+  const last = new Map<string, number>();
+  for (const serving of servings.filter(({ delivered }) => delivered)) {
+    const request = `${askerOf(serving)} ${requestOf(serving.id)}`;
+    last.set(request, Math.max(last.get(request) ?? 0, tryOf(serving.id)));
+  }
+  return last;
 }
 
 /**
@@ -107,7 +120,7 @@ function authorOf(calls: readonly string[], servings: readonly ServedCall[]): st
   const had = new Map<string, Set<string>>();
   for (const serving of servings.filter(({ delivered, id }) => delivered && calls.includes(callOf(id)))) {
     const asker = askerOf(serving);
-    had.set(asker, (had.get(asker) ?? new Set()).add(serving.id));
+    had.set(asker, (had.get(asker) ?? new Set()).add(requestOf(serving.id)));
   }
   const isComplete = (ids: ReadonlySet<string>) => new Set([...ids].map(callOf)).size === new Set(calls).size;
   const [author] = [...had].filter(([, ids]) => isComplete(ids)).sort(([, a], [, b]) => b.size - a.size);

@@ -2,7 +2,17 @@ import type { Account, ServedCall, Unit } from './types.ts';
 
 /** The call that a request belongs to: a call may need several, with ids below its own. */
 export function callOf(requestId: string): string {
-  return requestId.replace(/(\/prompt-\d+)?(\/more-\d+)?(\/logprobs)?$/, '');
+  return requestOf(requestId).replace(/(\/prompt-\d+)?(\/more-\d+)?(\/logprobs)?$/, '');
+}
+
+/** The request that an id is a try of: what failed at one server is asked of another one, as `<id>/again-1`. */
+export function requestOf(tryId: string): string {
+  return tryId.replace(/\/again-\d+$/, '');
+}
+
+/** Which try of its request an id is, from 0. */
+export function tryOf(tryId: string): number {
+  return Number(/\/again-(\d+)$/.exec(tryId)?.[1] ?? 0);
 }
 
 export interface UnitServings {

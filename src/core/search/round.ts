@@ -26,6 +26,7 @@ import type {
   SearchParams,
   SearchRound,
   SearchTree,
+  ServedCompletions,
 } from './types.ts';
 import { uctScore } from './uct.ts';
 
@@ -93,6 +94,7 @@ export function closeRound(
     rollouts: readonly Rollout[][];
     calls: string[];
     usage: Usage;
+    served?: ServedCompletions[];
   },
 ): SearchRound {
   const rolloutsOf = new Map(
@@ -108,6 +110,7 @@ export function closeRound(
     revisits: params.algorithm === 'sampling' ? [] : select(tree, params).revisits,
     calls: got.calls,
     usage: got.usage,
+    ...(got.served?.length && { served: got.served }),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { ServedBy } from '../records.ts';
 import type { Usage } from '../usage.ts';
 
 export type SearchAlgorithm = 'puct' | 'uct' | 'sampling';
@@ -111,6 +112,14 @@ export interface SearchRound {
   /** Credited calls of this round, for the ledger. */
   calls: string[];
   usage: Usage;
+  /** Who served each call; absent where there is one server and it does not say which weights it has. */
+  served?: ServedCompletions[];
+}
+
+/** Completions of a call that one server gave with one version of the weights. */
+export interface ServedCompletions extends ServedBy {
+  call: string;
+  completions: number;
 }
 
 /** What one expanded leaf got. */

@@ -1,9 +1,10 @@
+import type { ServedBy } from '../../core/records.ts';
 import { ServiceError } from '../errors.ts';
 import { saysEndOfText, stopReasonOf } from '../openai/finish-reason.ts';
 import type { Renderer } from '../renderer/renderer.ts';
 import type { RawCompletion } from './cut-at-stop.ts';
 import type { Dialect } from './openai-dialect.ts';
-import type { Prompt, SampleRequest, ServedBy } from './sampler.ts';
+import type { Prompt, SampleRequest } from './sampler.ts';
 
 /** A choice of `/v1/completions`, with what engines add when asked (vLLM, SGLang). */
 export interface Choice {

@@ -1,4 +1,5 @@
 import type { ServedCall } from '../../core/ledger/types.ts';
+import type { ServedBy } from '../../core/records.ts';
 import type { Load } from '../gate.ts';
 
 /** The two ways a completion ends: a stop string or the end-of-text token, or the token limit. */
@@ -39,14 +40,6 @@ export interface SampleRequest {
   logprobs: 'required' | 'wanted' | false;
   /** Calls with one of these go to one server of several where that costs no waiting; left out, each prompt has its own. */
   affinity?: string;
-}
-
-/** Which server of several answered, and with which weights, as far as that is known. */
-export interface ServedBy {
-  /** The server's name, never its address; absent where there is only one. */
-  endpoint?: string;
-  /** The version of the weights as the server calls it; absent where it does not say. */
-  weights?: string;
 }
 
 export interface Completion {
