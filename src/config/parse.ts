@@ -65,6 +65,21 @@ function crossFieldProblems(config: RunConfig): ConfigProblem[] {
   }
   if (Object.keys(config.evaluate.benchmarks).length === 0)
     problems.push({ path: 'evaluate.benchmarks', message: 'name at least one benchmark' });
+  return [...problems, ...samplerProblems(config.policy)];
+}
+
+function samplerProblems({ sampler, trainer }: RunConfig['policy']): ConfigProblem[] {
+  if (sampler.kind !== 'openai') return [];
+  const names = sampler.endpoints?.map(({ name }, at) => name ?? `server-${at}`) ?? [];
+  const problems = names.flatMap((name, at): ConfigProblem[] =>
+    names.indexOf(name) === at
+      ? []
+      : [{ path: `policy.sampler.endpoints.${at}.name`, message: `"${name}" is another server's name` }],
+  );
+  if (sampler.publish?.via === 'vllm-lora' && trainer?.kind === 'tinker' && trainer.loraRank === null) {
+    const message = 'vLLM loads adapters, and this trainer trains all parameters: set "policy.trainer.loraRank"';
+    problems.push({ path: 'policy.sampler.publish.via', message });
+  }
   return problems;
 }
 

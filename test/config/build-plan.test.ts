@@ -48,6 +48,19 @@ const afterSearch = everyStage.filter((stage) => stage !== 'search' && stage !==
 const rl: Stage[] = ['rl search', 'rl direct'];
 
 describe('content keys', () => {
+  it('are those that stored artifacts of the default configuration have', () => {
+    // Of before there were several servers, publishing and priorities: runs that people have go on with their trees.
+    expect(keysOf(planOf({}))).toEqual({
+      search: '57e72bf5c52aad5a',
+      linearize: 'ab3d089afb1b3eac',
+      'sft search': 'b13cb129f3c38b44',
+      'sft direct': 'cd52e5e0453a5a3d',
+      'rl search': '8fff240da08b0044',
+      'rl direct': '54c590da469d4451',
+      evaluate: '965b400a1d2a3b58',
+    });
+  });
+
   it.each<[string, RunConfigInput]>([
     ['the seed', { seed: 2 }],
     ['the salt', { salt: 'fresh' }],
@@ -73,6 +86,19 @@ describe('content keys', () => {
     ['iterations per run', { rl: { iterationsPerRun: 1 } }],
     ['statistics', { evaluate: { bootstrapSamples: 100 } }],
     ['addresses and keys', { policy: { sampler: { kind: 'openai', baseUrl: 'http://h:1', apiKey: { env: 'KEY' } } } }],
+    [
+      'the number of servers, their names and limits',
+      {
+        policy: {
+          sampler: { kind: 'openai', endpoints: [{ baseUrl: 'http://a' }, { name: 'b', baseUrl: 'http://b' }] },
+        },
+      },
+    ],
+    ['whose turn comes first', { policy: { sampler: { kind: 'openai', priority: 'short-first' } } }],
+    [
+      'how weights reach the sampler',
+      { policy: { sampler: { kind: 'openai', publish: { via: 'sglang-disk', folder: '/f', base: '/b' } } } },
+    ],
     ['time limits', { policy: { trainer: { kind: 'tinker', timeoutMs: 5 } } }],
     ['how a server is spoken to', { policy: { trainer: { kind: 'tinker', capabilities: { wire: 'proto' } } } }],
     ['whether overlap is allowed', { evaluate: { overlap: 'allow' } }],

@@ -130,3 +130,32 @@ describe('the input of a stage started alone', () => {
     expect('problems' in parsed && parsed.problems.map((problem) => problem.path)).toEqual(['arm', 'seed']);
   });
 });
+
+describe('several servers and publishing', () => {
+  const of = (sampler: object, trainer?: object) => ({ policy: { sampler: { kind: 'openai', ...sampler }, trainer } });
+  const endpoints = [{ baseUrl: 'http://a' }, { name: 'fast', baseUrl: { env: 'FAST' }, maxConcurrency: 8 }];
+
+  it('are taken with names, keys and limits of their own', () => {
+    expect(problemsOf(of({ endpoints, priority: 'old-first' }))).toEqual([]);
+    expect(pathsOf(of({ endpoints: [], priority: 'later' }))).toEqual([
+      'policy.sampler.endpoints',
+      'policy.sampler.priority',
+    ]);
+  });
+
+  it('need different names', () => {
+    const named = [{ baseUrl: 'http://a' }, { name: 'server-0', baseUrl: 'http://b' }];
+    expect(problemsOf(of({ endpoints: named }))).toEqual([
+      { path: 'policy.sampler.endpoints.1.name', message: '"server-0" is another server\'s name' },
+    ]);
+  });
+
+  it('do not bring vLLM the weights of a trainer without adapters', () => {
+    const publish = { via: 'vllm-lora', folder: '/shared' };
+    expect(pathsOf(of({ publish }, { kind: 'tinker' }))).toEqual(['policy.sampler.publish.via']);
+    expect(pathsOf(of({ publish }, { kind: 'tinker', loraRank: 8 }))).toEqual([]);
+    expect(pathsOf(of({ publish: { via: 'sglang-disk', folder: '/shared' } }))).toEqual([
+      'policy.sampler.publish.base',
+    ]);
+  });
+});

@@ -5,7 +5,7 @@ import type { OpenAiConfig } from '../openai/client.ts';
 export interface PoolConfig extends OpenAiConfig {
   /** Instead of `baseUrl`: servers with keys and limits of their own. */
   endpoints?:
-    | {
+    | readonly {
         name?: string | undefined;
         baseUrl: EnvOr;
         apiKey?: EnvOr | undefined;
@@ -48,12 +48,8 @@ export function endpointsOf(config: PoolConfig, env: NodeJS.ProcessEnv, path: st
   };
   if (endpoints === undefined) add(section, path, undefined);
   for (const [index, { name, ...own }] of (endpoints ?? []).entries()) {
-    const limit = own.maxConcurrency ?? section.maxConcurrency;
-    add(
-      { ...section, apiKey: own.apiKey ?? section.apiKey, ...own, maxConcurrency: limit },
-      `${path}.endpoints.${index}`,
-      name,
-    );
+    const { baseUrl, apiKey = section.apiKey, maxConcurrency = section.maxConcurrency } = own;
+    add({ ...section, baseUrl, apiKey, maxConcurrency }, `${path}.endpoints.${index}`, name);
   }
   if (found.length > 0) return found;
   throw new ServiceError('fatal', `${path}.baseUrl holds no address`, { service: path });

@@ -243,3 +243,54 @@ describe('a ledger', () => {
     expect(ledger.total).toEqual(tally);
   });
 });
+
+describe('a request that was asked of one server after another', () => {
+  const unit: Unit = {
+    result: 'p/round-0',
+    prefix: 's/p/0/',
+    part: 'p',
+    calls: ['s/p/0/expand-0'],
+    usage: { calls: 1, promptTokens: 0, completionTokens: 7 },
+  };
+  const serving = (id: string, change: Partial<ServedCall> = {}): ServedCall => ({
+    id,
+    activity: 'a',
+    attempt: 1,
+    promptTokens: 0,
+    completionTokens: 7,
+    delivered: true,
+    ...change,
+  });
+  const settled = (...served: ServedCall[]) => settle({ stage: 'search', finished: true, units: [unit], served });
+
+  it('is credited once, for the answer of the last one', () => {
+    const { total, wastedBy, errors } = settled(
+      serving('s/p/0/expand-0/again-1'),
+      serving('s/p/0/expand-0', { completionTokens: 5 }),
+    );
+    expect(errors).toEqual([]);
+    expect(total.credited.completionTokens).toBe(7);
+    expect(wastedBy).toEqual({ 'asked again': { calls: 1, promptTokens: 0, completionTokens: 5 } });
+  });
+
+  it('is credited for the first where the second one had no answer', () => {
+    const { total, errors } = settled(
+      serving('s/p/0/expand-0'),
+      serving('s/p/0/expand-0/again-1', { delivered: false }),
+    );
+    expect(errors).toEqual([]);
+    expect([total.credited.calls, total.wasted.calls]).toEqual([1, 1]);
+  });
+
+  it('belongs to its call in all of its parts', () => {
+    const id = 's/p/0/expand-0/prompt-3/more-1/logprobs/again-2';
+    expect(callOf(id)).toBe('s/p/0/expand-0');
+    const { total, errors } = settled(
+      serving('s/p/0/expand-0/prompt-0'),
+      serving(id),
+      serving('s/p/0/expand-0/prompt-1/again-1'),
+    );
+    expect(errors).toEqual([]);
+    expect(total.credited.calls).toBe(3);
+  });
+});
