@@ -1,5 +1,5 @@
 // The test command: every step in order, a line with its seconds, and one count over all runners at the end.
-//   node scripts/test.mjs [all|check|engine|services]
+//   node scripts/test.mjs [all|check|engine|services|browser]
 // `check` is the fast part. Later steps run even if an earlier one failed, so that one run shows everything.
 
 import { spawn } from 'node:child_process';
@@ -25,6 +25,7 @@ const check = [
   { name: 'format and lint', command: bin('biome'), args: ['check', '.'] },
   { name: 'imports', command: process.execPath, args: ['scripts/check-imports.mjs'] },
   { name: 'types', command: bin('tsc'), args: ['--noEmit', '-p', '.'] },
+  { name: 'types of pages', command: bin('tsc'), args: ['--noEmit', '-p', 'tsconfig.browser.json'] },
   { name: 'engine format', command: venvBin('ruff'), args: ['format', '--check', '.'], cwd: 'engine' },
   { name: 'engine lint', command: venvBin('ruff'), args: ['check', '.'], cwd: 'engine' },
   vitest('unit'),
@@ -42,6 +43,7 @@ const suites = {
   check,
   engine: [engine],
   services: [vitest('services')],
+  browser: [vitest('browser')],
   all: [...check, vitest('temporal'), engine, vitest('e2e')],
 };
 

@@ -6,6 +6,7 @@ import { emptyFunnel, type RlIteration, type StageUsage } from '../core/records.
 import { getTask } from '../core/tasks/index.ts';
 import { readEvaluations } from '../inspect/evaluations.ts';
 import { problemSetsOf } from '../inspect/problem-sets.ts';
+import { writeReportPage } from '../inspect/report-page.ts';
 import { renderReport } from '../report/markdown.ts';
 import { matrixOf } from '../report/matrix.ts';
 import { defaultTokenCaps, type Evaluation } from '../report/scores.ts';
@@ -25,6 +26,8 @@ export interface PipelineResult {
   /** Names in the artifact store. */
   summary: string;
   report: string;
+  /** `report.html`; absent in results of before there was one. */
+  page?: string;
   scores: { checkpoint: string; benchmark: string; passAt1: number; low: number; high: number }[];
   wallSeconds: number;
 }
@@ -53,7 +56,7 @@ interface Calls {
 export function createSummaryActivity(deps: ActivityDeps) {
   const { store } = deps;
   return {
-    /** Folds everything the run's stages stored into `summary.json` and `report.md`. */
+    /** Folds everything the run's stages stored into `summary.json`, `report.md` and `report.html`. */
     writeSummary: (input: { plan: Plan; outcomes: Outcome[] }): Promise<PipelineResult> =>
       attempt(async (at) => {
         const { plan } = input;
@@ -105,7 +108,9 @@ export function createSummaryActivity(deps: ActivityDeps) {
         };
         await store.replaceText(names.summary, `${JSON.stringify(summary, null, 2)}\n`);
         await store.replaceText(names.report, renderReport(summary));
-        return { run: plan.run, ...names, scores: shortScores(summary), wallSeconds: summary.wallSeconds };
+        at.report({ phase: 'report' });
+        const page = await writeReportPage(store, plan, summary);
+        return { run: plan.run, ...names, page, scores: shortScores(summary), wallSeconds: summary.wallSeconds };
       }),
   };
 

@@ -145,6 +145,12 @@ function createProgram(finish: (exitCode: number) => void): Command {
       finish(await (await import('./explain.ts')).explainCommand(home, env, run, item, options)),
     );
   program
+    .command('report')
+    .description('make report.html of a finished run again, and print where it is')
+    .argument('<run>', 'name of the run')
+    .option('--out <file>', 'write it there instead of beside the run')
+    .action(async (run, options) => finish(await (await import('./report.ts')).reportCommand(home, run, options)));
+  program
     .command('ledger')
     .description("what a run's model calls cost: credited, wasted, and whether the books are right; 1 if not")
     .argument('<run>', 'name of the run')

@@ -12,13 +12,13 @@ export async function renderResult(result: unknown, home: Home, out: NodeJS.Writ
   const summary = await readSummary(result, home);
   if (summary === null) return JSON.stringify(result, null, 2);
   const store = folderStore(home.artifacts);
-  const { summary: name, report } = result as PipelineResult;
+  const { summary: name, report, page } = result as PipelineResult;
   const scores = renderScores(summary, { color: out.hasColors?.() ?? false, width: out.columns || 100 });
   return [
     '',
     scores,
     '',
-    `Report      ${store.locate(report)}`,
+    `Report      ${store.locate(page ?? report)}`,
     `Summary     ${store.locate(name)}`,
     `Artifacts   ${home.artifacts}`,
     `Models      ${home.engine}`,

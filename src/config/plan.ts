@@ -158,5 +158,5 @@ export const artifactNames = {
   matrix: (run: string) => `runs/${run}/matrix.jsonl`,
   overlap: (run: string, sha: string) => `runs/${run}/overlap-${sha.slice(0, 12)}.jsonl`,
   config: (run: string, sha: string) => `runs/${run}/config-${sha.slice(0, 12)}.json`,
-  run: (run: string, file: 'plan.json' | 'summary.json' | 'report.md') => `runs/${run}/${file}`,
+  run: (run: string, file: 'plan.json' | 'summary.json' | 'report.md' | 'report.html') => `runs/${run}/${file}`,
 };

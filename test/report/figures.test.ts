@@ -2,12 +2,12 @@ import { parseHTML } from 'linkedom';
 import { describe, expect, it } from 'vitest';
 import { figuresOf, widths } from '../../src/report/figures/index.ts';
 import { buildSummary } from '../../src/report/summary.ts';
-import type { Summary } from '../../src/report/summary-schema.ts';
+import { parseSummary } from '../../src/report/summary-schema.ts';
 import { example, input } from './example.ts';
 import { hostile, markupOf } from './hostile.ts';
 
 /** As a reader of the file gets it. */
-const stored = JSON.parse(JSON.stringify(example)) as Summary;
+const stored = parseSummary(JSON.parse(JSON.stringify(example)));
 const figures = figuresOf(stored);
 
 describe('every figure', () => {

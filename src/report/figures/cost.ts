@@ -16,13 +16,14 @@ export const stageName = ({ name, arm }: Pick<Stage, 'name' | 'arm'>) => (arm ==
 export function costFigures(summary: Summary): Figure[] {
   const { stages } = summary;
   const table = {
-    head: ['stage', 'time', 'calls', 'sampled tokens', 'wasted tokens', 'origin'],
+    head: ['stage', 'time', 'calls', 'sampled tokens', 'wasted tokens', 'why wasted', 'origin'],
     rows: stages.map((stage) => [
       stageName(stage),
       secondsCell(stage.seconds),
       countCell(stage.calls),
       countCell(stage.tokens),
       stage.wastedTokens === null ? 'unknown' : countCell(stage.wastedTokens),
+      reasons(stage),
       stage.reused ? 'reused' : 'made by this run',
     ]),
   };
@@ -119,6 +120,13 @@ function timeOptions(stages: readonly Stage[], width: number): Plot.PlotOptions 
       Plot.ruleX([0], { stroke: colour('quiet') }),
     ],
   };
+}
+
+/** By the ledger's reasons, whose tokens count prompts too. */
+function reasons({ wastedBy }: Stage): string {
+  return Object.entries(wastedBy ?? {})
+    .map(([reason, { calls, tokens }]) => `${reason}: ${integer(calls)} calls, ${integer(tokens)} tokens with prompts`)
+    .join('; ');
 }
 
 function wastedText({ wastedTokens }: Stage): string {

@@ -73,6 +73,15 @@ export function curveFigures({ rl }: Pick<Summary, 'rl'>): Figure[] {
   return metrics.map((metric) => curveFigure(metric, arms));
 }
 
+/** More points than this are not told apart. */
+const MOST_POINTS = 500;
+
+/** Every so-many-th point, the last one and the restarts always. */
+function thinned(points: readonly Iteration[]): Iteration[] {
+  const stride = Math.ceil(points.length / MOST_POINTS);
+  return points.filter((point, i) => i % stride === 0 || i === points.length - 1 || isRestart(point));
+}
+
 interface Curve {
   arm: string;
   points: readonly Iteration[];
@@ -86,32 +95,50 @@ function curveFigure(metric: Metric, curves: readonly Curve[]): Figure {
   });
   const alt = `${title}: ${ends.join('; ')}.`;
   const answers = curves.map(({ arm, points }) => `${arm}: ${points.length} iterations`).join(', ');
+  const restarts = curves.reduce((sum, { points }) => sum + points.filter(isRestart).length, 0);
+  const marked =
+    restarts === 0
+      ? ''
+      : ` ↻ marks ${restarts} ${restarts === 1 ? 'iteration' : 'iterations'} with a restart: a part was made again, or the model anew from a checkpoint.`;
   return {
     id: metric.id,
     title,
-    caption: `${what} (${answers}; one training seed, so no interval).`,
+    caption: `${what} (${answers}; one training seed, so no interval).${marked}`,
     alt,
     legend: curves.map(({ arm }) => ({ label: `${arm} arm`, colour: lookOf(arm).colour, symbol: lookOf(arm).symbol })),
     table: {
-      head: ['arm', 'iteration', ...metric.columns],
+      head: ['arm', 'iteration', ...metric.columns, 'restart'],
       rows: curves.flatMap(({ arm, points }) =>
-        points.map((point) => [arm, countCell(point.iteration), ...metric.cells(point)]),
+        points.map((point) => [
+          arm,
+          countCell(point.iteration),
+          ...metric.cells(point),
+          isRestart(point) ? 'restart' : '',
+        ]),
       ),
     },
-    draw: (width) => plotSvg(options(metric, curves, width), alt),
+    draw: (width) =>
+      plotSvg(
+        options(
+          metric,
+          curves.map((curve) => ({ ...curve, points: thinned(curve.points) })),
+          width,
+        ),
+        alt,
+      ),
     half: true,
   };
 }
 
 function options({ value, text, domain }: Metric, curves: readonly Curve[], width: number): Plot.PlotOptions {
   const all = curves.flatMap(({ points }) => points.map(value));
-  const longest = Math.max(1, ...curves.map(({ points }) => points.length - 1));
+  const longest = Math.max(1, ...curves.flatMap(({ points }) => points.slice(-1).map(({ iteration }) => iteration)));
   return {
     width,
     height: 190,
     marginLeft: 46,
     marginRight: 16,
-    marginTop: 12,
+    marginTop: 16,
     marginBottom: 36,
     x: { domain: [0, longest], label: 'iteration', labelArrow: false, ticks: 5, tickFormat: wholeOnly },
     y: {
@@ -122,6 +149,13 @@ function options({ value, text, domain }: Metric, curves: readonly Curve[], widt
       grid: true,
     },
     marks: [
+      ...curves.flatMap(({ points }) => {
+        const restarts = points.filter(isRestart);
+        return [
+          Plot.ruleX(restarts, { x: 'iteration', stroke: colour('quiet'), strokeDasharray: '2 3' }),
+          Plot.text(restarts, { x: 'iteration', text: () => '↻', frameAnchor: 'top', dy: -8, fill: colour('quiet') }),
+        ];
+      }),
       ...curves.flatMap(({ arm, points }, i) => {
         const look = lookOf(arm);
         const xy = { x: 'iteration', y: value };
@@ -138,6 +172,11 @@ function options({ value, text, domain }: Metric, curves: readonly Curve[], widt
       }),
     ],
   };
+}
+
+/** Whether a part of the iteration was made again, or the model anew from a checkpoint. */
+function isRestart({ restarts }: Iteration): boolean {
+  return restarts !== undefined && (restarts.restored || restarts.rollouts > 0 || restarts.update > 0);
 }
 
 const wholeOnly = (value: number) => (Number.isInteger(value) ? String(value) : '');

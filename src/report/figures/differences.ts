@@ -9,6 +9,9 @@ import { plotSvg } from './plot.ts';
 
 const ROW_HEIGHT = 34;
 
+/** A row without a comparison, above the others, for the benchmark's name. */
+const TITLE_ROW = '';
+
 const nameOf = ({ from, to }: Comparison) => `${to} − ${from}`;
 
 /** Paired differences as a forest plot; null where a run has nothing to compare. */
@@ -25,7 +28,7 @@ export function differencesFigure(summary: Summary): Figure | null {
       `Percentage points of pass@1, paired by problem (${sizes.join('; ')}). Bars are 95 % intervals; one that crosses ` +
       'the line at 0 is not resolved, and its mark is hollow. The grey band is what so many problems could not show ' +
       'four times of five: a true difference inside it may well be missed. p is from a sign-flip permutation test, ' +
-      `corrected over benchmarks (Holm) in the last column. ${coverage(summary)}`,
+      `corrected over benchmarks (Holm) in the table. ${unlike(comparisons)}${coverage(summary)}`,
     alt,
     legend: [
       { label: 'better', colour: colour('right'), symbol: 'circle' },
@@ -63,10 +66,10 @@ function options(comparisons: readonly Comparison[], benchmarks: readonly string
   const tint = (one: Comparison) => colour(!isResolved(one) ? 'quiet' : one.difference > 0 ? 'right' : 'wrong');
   return {
     width,
-    height: 56 + benchmarks.length * (names.length * ROW_HEIGHT + 44),
+    height: 36 + benchmarks.length * (names.length + 1) * ROW_HEIGHT,
     marginLeft: 8,
     marginRight: 16,
-    marginTop: 40,
+    marginTop: 0,
     marginBottom: 34,
     x: {
       domain: [lowest - 0.02, highest + 0.02],
@@ -76,15 +79,19 @@ function options(comparisons: readonly Comparison[], benchmarks: readonly string
       grid: true,
     },
     // Names stand above their bars: beside them they would take half of a phone.
-    y: { domain: names, axis: null, padding: 0.2 },
-    fy: { domain: benchmarks, axis: null, padding: 0.2 },
+    y: { domain: [TITLE_ROW, ...names], axis: null, padding: 0.2 },
+    fy: { domain: benchmarks, axis: null, padding: 0 },
     marks: [
       Plot.text(benchmarks, {
         fy: (name: string) => name,
         text: (name: string) => name,
-        frameAnchor: 'top-left',
+        y: () => TITLE_ROW,
+        frameAnchor: 'left',
         dx: -6,
-        dy: -22,
+        dy: 6,
+        stroke: colour('paper'),
+        fill: colour('ink'),
+        strokeWidth: 4,
         fontWeight: 'bold',
         textAnchor: 'start',
       }),
@@ -123,6 +130,13 @@ function options(comparisons: readonly Comparison[], benchmarks: readonly string
       }),
     ],
   };
+}
+
+/** A difference of protocols is no difference of checkpoints. */
+function unlike(comparisons: readonly Comparison[]): string {
+  const names = comparisons.filter(({ sameProtocol }) => sameProtocol === false).map(nameOf);
+  if (names.length === 0) return '';
+  return `Not asked and graded in the same way, so no difference of checkpoints alone: ${[...new Set(names)].join(', ')}. `;
 }
 
 function spoken(one: Comparison): string {

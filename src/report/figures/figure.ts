@@ -7,7 +7,7 @@ export interface Figure {
   caption: string;
   /** The figure in a sentence, for people who do not see it. */
   alt: string;
-  /** The drawing as SVG text, for a place of so many CSS pixels; `wide` and `narrow` are what the report asks for. */
+  /** The drawing as SVG text, for a place of so many CSS pixels: text keeps its size, the rest is laid out anew. */
   draw(width: number): string;
   /** What the marks of the drawing mean. */
   legend: readonly LegendEntry[];
@@ -22,6 +22,8 @@ export interface LegendEntry {
   colour: string;
   symbol: 'circle' | 'square' | 'triangle' | 'diamond' | 'bar' | 'band';
   dash?: string | null;
+  /** Where tints of one colour are a scale. */
+  opacity?: number;
 }
 
 export interface NumberTable {
@@ -32,6 +34,7 @@ export interface NumberTable {
 /** A name, or a number as `summary.json` has it with its text for people; null: there is none. */
 export type Cell = string | { value: number; text: string } | null;
 
-export const widths = { wide: 660, narrow: 330 } as const;
+/** CSS pixels: a whole row and half a row of a desk's screen, and a phone of 360 less its margins. */
+export const widths = { wide: 840, half: 400, narrow: 320 } as const;
 
 export const isNarrow = (width: number): boolean => width < 480;

@@ -1,9 +1,11 @@
 import type { Summary } from '../summary-schema.ts';
+import { behaviourFigures } from './behaviour.ts';
 import { costFigures } from './cost.ts';
 import { curveFigures } from './curves.ts';
 import { differencesFigure } from './differences.ts';
 import type { Figure } from './figure.ts';
 import { funnelFigure } from './funnel.ts';
+import { matrixFigures } from './matrix.ts';
 import { scoresFigure } from './scores.ts';
 import { tokensFigures } from './tokens.ts';
 
@@ -19,5 +21,7 @@ export function figuresOf(summary: Summary): Figure[] {
     ...curveFigures(summary),
     ...tokensFigures(summary),
     ...costFigures(summary),
+    ...matrixFigures(summary),
+    ...behaviourFigures(summary),
   ];
 }

@@ -9,6 +9,9 @@ import { plotSvg } from './plot.ts';
 
 const ROW_HEIGHT = 26;
 
+/** A row without a checkpoint, above the others, for the benchmark's name. */
+const TITLE_ROW = '';
+
 /** pass@1 of every checkpoint on every benchmark, with its interval. */
 export function scoresFigure(summary: Summary): Figure {
   const { scores } = summary;
@@ -44,10 +47,10 @@ function options(scores: readonly Score[], benchmarks: readonly string[], width:
   const marginLeft = Math.min(width * 0.4, 16 + 7.2 * Math.max(0, ...checkpoints.map((name) => name.length)));
   return {
     width,
-    height: 44 + benchmarks.length * (checkpoints.length * ROW_HEIGHT + 26),
+    height: 36 + benchmarks.length * (checkpoints.length + 1) * ROW_HEIGHT,
     marginLeft,
     marginRight: 52,
-    marginTop: 28,
+    marginTop: 2,
     marginBottom: 34,
     x: {
       domain: [0, Math.min(1, Math.ceil(highest * 10) / 10)],
@@ -56,15 +59,15 @@ function options(scores: readonly Score[], benchmarks: readonly string[], width:
       label: null,
       grid: true,
     },
-    y: { domain: checkpoints, label: null, tickSize: 0, padding: 0.3 },
-    fy: { domain: benchmarks, axis: null, padding: 0.16 },
+    y: { domain: [TITLE_ROW, ...checkpoints], label: null, tickSize: 0, padding: 0.3 },
+    fy: { domain: benchmarks, axis: null, padding: 0 },
     marks: [
       Plot.text(benchmarks, {
         fy: (name: string) => name,
         text: (name: string) => name,
-        frameAnchor: 'top-left',
+        y: () => TITLE_ROW,
+        frameAnchor: 'left',
         dx: -marginLeft + 2,
-        dy: -14,
         fontWeight: 'bold',
         textAnchor: 'start',
       }),

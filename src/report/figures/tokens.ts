@@ -4,55 +4,63 @@ import type { Score, Summary } from '../summary-schema.ts';
 import { benchmarksOf, sampleSize, scoresOf } from '../tables.ts';
 import { colour, lookOf } from './colours.ts';
 import type { Figure } from './figure.ts';
-import { fixedCell, percentCell } from './numbers.ts';
+import { countCell, fixedCell, percentCell } from './numbers.ts';
 import { plotSvg } from './plot.ts';
 
 interface Point {
-  cap: number;
+  tokens: number;
   accuracy: number;
 }
 
-/** Accuracy against the most tokens an answer may have, a figure for each benchmark. */
+/** Accuracy against the tokens that an answer takes under ever higher caps, a figure for each benchmark. */
 export function tokensFigures(summary: Summary): Figure[] {
   return benchmarksOf(summary).map((benchmark, i) => tokensFigure(benchmark, i, scoresOf(summary, benchmark)));
 }
 
 function tokensFigure(benchmark: string, number: number, scores: readonly Score[]): Figure {
-  const ends = scores.map(({ checkpoint, accuracyAtCaps }) => {
-    const { cap = 0, accuracy = 0 } = accuracyAtCaps.at(-1) ?? {};
-    return `${checkpoint} ${percent(accuracy)} at ${cap} tokens`;
+  const ends = scores.map(({ checkpoint, accuracyAtCaps, tokensPerAnswer }) => {
+    return `${checkpoint} ${percent(accuracyAtCaps.at(-1)?.accuracy ?? 0)} at ${fixed(tokensPerAnswer, 0)} tokens`;
   });
-  const alt = `${benchmark}: share of right answers against the token cap. ${ends.join(', ')}.`;
+  const caps = (scores[0]?.accuracyAtCaps ?? []).map(({ cap }) => cap);
+  const alt = `${benchmark}: share of right answers against tokens spent on an answer. ${ends.join(', ')}.`;
   return {
     id: `tokens-${number}`,
     title: `Accuracy against tokens: ${benchmark}`,
     caption:
-      `Share of answers that are right and finished within so many tokens (${sampleSize(scores)}); sampling goes from ` +
-      'left to right, so a lower cap would have cut the same answers there. Large marks stand at the mean length of an ' +
-      'answer. No intervals: those of the right end are in the score table.',
+      `Mean tokens spent on an answer, and the share right and finished, under caps of ${caps.join(', ')} tokens ` +
+      `(${sampleSize(scores)}); the large mark is the highest cap. Sampling goes from left to right, so a lower cap would ` +
+      'have cut the same answers there. Higher at the same place is better for the same cost. No intervals: those of the ' +
+      'large marks are in the score table.',
     alt,
     legend: scores.map(({ checkpoint }) => ({ label: checkpoint, ...lookOf(checkpoint) })),
     table: {
-      head: [
-        'checkpoint',
-        ...(scores[0]?.accuracyAtCaps ?? []).map(({ cap }) => `≤ ${cap}`),
-        'tokens per answer',
-        'tokens per right answer',
-      ],
-      rows: scores.map((score) => [
-        score.checkpoint,
-        ...score.accuracyAtCaps.map(({ accuracy }) => percentCell(accuracy)),
-        fixedCell(score.tokensPerAnswer, 1),
-        score.tokensPerCorrectAnswer === null ? 'no right answer' : fixedCell(score.tokensPerCorrectAnswer, 0),
-      ]),
+      head: ['checkpoint', 'cap', 'tokens spent', 'right', 'tokens per right answer'],
+      rows: scores.flatMap((score) =>
+        score.accuracyAtCaps.map(({ cap, tokens, accuracy }, i) => [
+          score.checkpoint,
+          countCell(cap),
+          fixedCell(tokens, 1),
+          percentCell(accuracy),
+          i < score.accuracyAtCaps.length - 1 ? '' : fixedCell(score.tokensPerCorrectAnswer, 0),
+        ]),
+      ),
     },
     draw: (width) => plotSvg(options(scores, width), alt),
   };
 }
 
+/** From nothing spent; a summary of before tokens were recorded has the caps alone. */
+function pointsOf({ accuracyAtCaps }: Score): Point[] {
+  return [
+    { tokens: 0, accuracy: 0 },
+    ...accuracyAtCaps.map(({ cap, tokens, accuracy }) => ({ tokens: tokens ?? cap, accuracy })),
+  ];
+}
+
 function options(scores: readonly Score[], width: number): Plot.PlotOptions {
-  const longest = Math.max(1, ...scores.flatMap(({ accuracyAtCaps }) => accuracyAtCaps.map(({ cap }) => cap)));
-  const highest = Math.max(0.1, ...scores.flatMap(({ accuracyAtCaps }) => accuracyAtCaps.map((p) => p.accuracy)));
+  const all = scores.flatMap(pointsOf);
+  const longest = Math.max(1, ...all.map(({ tokens }) => tokens));
+  const highest = Math.max(0.1, ...all.map(({ accuracy }) => accuracy));
   return {
     width,
     height: 280,
@@ -61,8 +69,8 @@ function options(scores: readonly Score[], width: number): Plot.PlotOptions {
     marginTop: 12,
     marginBottom: 38,
     x: {
-      domain: [0, longest],
-      label: 'most tokens an answer may have',
+      domain: [0, longest * 1.03],
+      label: 'mean tokens spent on an answer',
       labelAnchor: 'center',
       labelArrow: 'none',
       ticks: 5,
@@ -74,36 +82,20 @@ function options(scores: readonly Score[], width: number): Plot.PlotOptions {
       ticks: 5,
       grid: true,
     },
-    marks: scores.flatMap(({ checkpoint, accuracyAtCaps, tokensPerAnswer }) => {
-      const look = lookOf(checkpoint);
-      const points: Point[] = [{ cap: 0, accuracy: 0 }, ...accuracyAtCaps];
+    marks: scores.flatMap((score) => {
+      const look = lookOf(score.checkpoint);
+      const points = pointsOf(score);
+      const xy = { x: 'tokens', y: 'accuracy' };
       return [
         Plot.lineY(points, {
-          x: 'cap',
-          y: 'accuracy',
+          ...xy,
           stroke: look.colour,
           strokeWidth: 2,
           ...(look.dash !== null && { strokeDasharray: look.dash }),
         }),
-        Plot.dot(accuracyAtCaps, { x: 'cap', y: 'accuracy', fill: look.colour, r: 2.5, symbol: look.symbol }),
-        Plot.dot([{ cap: tokensPerAnswer, accuracy: between(points, tokensPerAnswer) }], {
-          x: 'cap',
-          y: 'accuracy',
-          fill: look.colour,
-          stroke: colour('paper'),
-          r: 6,
-          symbol: look.symbol,
-        }),
+        Plot.dot(points.slice(1, -1), { ...xy, fill: look.colour, r: 2.5, symbol: look.symbol }),
+        Plot.dot(points.slice(-1), { ...xy, fill: look.colour, stroke: colour('paper'), r: 6, symbol: look.symbol }),
       ];
     }),
   };
-}
-
-/** Where the line stands above `at`: only a place for a mark. */
-function between(points: readonly Point[], at: number): number {
-  const after = points.findIndex(({ cap }) => cap >= at);
-  const [from, to] = [points[after - 1], points[after]];
-  if (to === undefined) return points.at(-1)?.accuracy ?? 0;
-  if (from === undefined) return to.accuracy;
-  return from.accuracy + ((at - from.cap) / (to.cap - from.cap)) * (to.accuracy - from.accuracy);
 }

@@ -27,10 +27,18 @@ export interface TreeDrawing {
 /** More would neither be read nor fit into the report. */
 const MOST_NODES = 160;
 
+/** Pixels that the depths share, and from one depth to the next at least and at most. */
+const ROOM = 400;
+const NARROWEST_GAP = 110;
+const WIDEST_GAP = 200;
+
 const RADIUS = 7;
-const LABEL_CHARACTERS = 16;
 const THICKEST = 9;
-const margin = { top: 26, right: 84, bottom: 20, left: 24 };
+const LABEL_SIZE = 10.5;
+
+/** The right margin holds the labels of leaves. */
+const LEAF_CHARACTERS = 26;
+const margin = { top: 26, right: 216, bottom: 20, left: 24 };
 
 /**
  * A search tree from left to right: edges as wide as the visits of the node they lead to, nodes tinted by their value,
@@ -39,17 +47,27 @@ const margin = { top: 26, right: 84, bottom: 20, left: 24 };
 export function drawTree(tree: Pick<SearchTree, 'nodes'>, options: TreeOptions): TreeDrawing {
   const { id, label, trace = null, mostNodes = MOST_NODES } = options;
   const depth = Math.max(0, ...tree.nodes.map((node) => node.depth));
-  const depthGap = depth <= 3 ? 172 : depth <= 5 ? 140 : 110;
+  const depthGap = Math.min(WIDEST_GAP, Math.max(NARROWEST_GAP, ROOM / Math.max(1, depth)));
   const layout = layoutTree(tree, { mostNodes, keep: trace?.nodes ?? [], depthGap, rowGap: 24, margin });
   const at = new Map(layout.placed.map((placed) => [placed.node.id, placed]));
   const nodes = layout.placed.map(({ node }) => nodeFacts(node));
+  const hasBelow = new Set(layout.placed.map(({ node }) => node.parent));
   const { width, height } = layout;
   const svg =
     `<svg xmlns="http://www.w3.org/2000/svg" id="${escapeText(id)}" class="tree-drawing" role="tree" ` +
     `aria-label="${escapeText(label)}" viewBox="0 0 ${round(width)} ${round(height)}" width="${round(width)}" height="${round(height)}" ` +
     'font-family="inherit" font-size="12" fill="currentColor">' +
     `<g aria-hidden="true">${edges(layout, at)}${trace === null ? '' : overlay(trace, at)}</g>` +
-    layout.placed.map((placed, i) => nodeMark(placed, nodes[i] as NodeFacts, id, trace)).join('') +
+    layout.placed
+      .map((placed, i) =>
+        nodeMark(placed, nodes[i] as NodeFacts, {
+          id,
+          trace,
+          isLeaf: !hasBelow.has(placed.node.id),
+          characters: Math.floor((depthGap - 30) / 6.5),
+        }),
+      )
+      .join('') +
     '</svg>';
   return { svg, nodes, left: layout.left };
 }
@@ -78,11 +96,11 @@ function overlay({ nodes, backtracks }: TracePath, at: Places): string {
   const returns = backtracks.map(({ number, from, to }) => {
     const [start, end] = [at.get(from), at.get(to)];
     if (start === undefined || end === undefined) return '';
-    const [x, y] = [start.x + 42, start.y];
+    const [x, y] = [start.x + 38, start.y];
     const bow = Math.min(start.y, end.y) - 18;
     return (
       `<g class="backtrack" data-from="${from}" data-to="${to}">` +
-      `<path d="M${round(start.x)},${round(start.y - RADIUS)}C${round(start.x - 20)},${round(bow)} ${round(end.x + 46)},${round(bow)} ${round(end.x + 3)},${round(end.y - RADIUS - 2)}" fill="none" stroke="${colour('backtrack')}" stroke-width="1.6" stroke-dasharray="4 3"/>` +
+      `<path d="M${round(start.x)},${round(start.y - RADIUS)}C${round(start.x - 20)},${round(bow)} ${round(end.x + 46)},${round(bow)} ${round(end.x + 3)},${round(end.y - RADIUS - 2)}" fill="none" stroke="${colour('backtrack')}" stroke-width="1.4" stroke-dasharray="4 3"/>` +
       `<circle cx="${round(end.x + 3)}" cy="${round(end.y - RADIUS - 2)}" r="2.6" fill="${colour('backtrack')}"/>` +
       `<circle cx="${round(x)}" cy="${round(y)}" r="8.5" fill="${colour('paper')}" stroke="${colour('backtrack')}" stroke-width="1.6"/>` +
       `<text x="${round(x)}" y="${round(y)}" dy="0.35em" text-anchor="middle" font-size="11" fill="${colour('backtrack')}">${number}</text></g>`
@@ -91,12 +109,25 @@ function overlay({ nodes, backtracks }: TracePath, at: Places): string {
   return path.join('') + returns.join('');
 }
 
-function nodeMark({ node, x, y }: PlacedNode, facts: NodeFacts, id: string, trace: TracePath | null): string {
+interface Marking {
+  id: string;
+  trace: TracePath | null;
+  /** Of a step's text that fit between two depths. */
+  characters: number;
+  /** Nothing is drawn below it, so that its label has room on the right. */
+  isLeaf: boolean;
+}
+
+function nodeMark({ node, x, y }: PlacedNode, facts: NodeFacts, { id, trace, characters, isLeaf }: Marking): string {
   const hasChildren = node.children.length > 0;
   const isRoot = node.parent === null;
   const { outcome } = facts;
   const tint = outcome === 'wrong' ? colour('wrong') : colour('value');
-  const text = oneLine(node.text, LABEL_CHARACTERS);
+  const text = oneLine(node.text.trimStart().split('\n', 1)[0] ?? '', isLeaf ? LEAF_CHARACTERS : characters);
+  const isNumbered = trace?.backtracks.some(({ from }) => from === node.id) ?? false;
+  const place = isLeaf
+    ? `x="${isNumbered ? 54 : outcome === null ? 14 : 28}" dy="0.35em"`
+    : 'x="-11" y="-5" text-anchor="end"';
   const onTrace = trace?.nodes.includes(node.id) ?? false;
   return (
     `<g class="node" id="${escapeText(id)}-${node.id}" role="treeitem" tabindex="${isRoot ? 0 : -1}" data-node="${node.id}"` +
@@ -107,11 +138,11 @@ function nodeMark({ node, x, y }: PlacedNode, facts: NodeFacts, id: string, trac
     `<circle r="${RADIUS}" fill="${tint}" fill-opacity="${round(outcome === 'wrong' ? 0.25 : facts.value)}" stroke="${onTrace ? colour('search') : colour('quiet')}" stroke-width="${onTrace ? 2.5 : 1.2}"/>` +
     (text === ''
       ? ''
-      : `<text class="step" x="-11" y="-5" text-anchor="end" font-size="10.5" fill="${colour('quiet')}" stroke="${colour('paper')}" stroke-width="3" paint-order="stroke">${escapeText(text)}</text>`) +
+      : `<text class="step" ${place} font-size="${LABEL_SIZE}" fill="${colour('quiet')}" stroke="${colour('paper')}" stroke-width="3" paint-order="stroke">${escapeText(text)}</text>`) +
     (outcome === null
       ? ''
       : `<text x="13" dy="0.35em" font-weight="bold" fill="${outcome === 'right' ? colour('right') : tint}">${outcomeMark(outcome)}</text>`) +
-    `<text class="folded" x="12" dy="0.35em" font-size="11" hidden="">…</text></g>`
+    `<text class="folded" x="12" dy="0.3em" font-size="13" font-weight="bold" display="none">+</text></g>`
   );
 }
 
