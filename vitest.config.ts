@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 /**
  * `unit` needs nothing but this process. `temporal` starts the real dev server. `e2e` adds the real engine.
  * `services` speaks to third-party services in Python environments that `npm run test:services` makes.
+ * `browser` opens pages in the Chromium of this machine, and is skipped where there is none.
  * All but `unit` run one file at a time: servers and models on two cores would only slow each other down.
  */
 export default defineConfig({
@@ -18,6 +19,7 @@ export default defineConfig({
             'test/e2e/**',
             'test/chaos/**',
             'test/live/**',
+            'test/browser/**',
             'test/**/*.temporal.test.ts',
           ],
           maxWorkers: 2,
@@ -52,6 +54,16 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          maxWorkers: 1,
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
     ],

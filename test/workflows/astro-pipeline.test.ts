@@ -37,6 +37,8 @@ describe('the whole pipeline', () => {
       const handle = await start('tiny', taskQueue, tinyRun);
       const result = await handle.result();
       expect(result.summary).toBe(artifactNames.run('tiny', 'summary.json'));
+      expect(result.page).toBe(artifactNames.run('tiny', 'report.html'));
+      expect(await pipeline.store.find(artifactNames.run('tiny', 'report.html'))).not.toBeNull();
 
       const { run, stages } = await progressOf(handle);
       expect(run).toBe('tiny');
