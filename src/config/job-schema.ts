@@ -32,7 +32,15 @@ const recipeOf = <Kind extends string>(kind: Kind) =>
     /** The trainer's own settings, which win over ours. */
     options: z.record(z.string(), setting).default({}),
   });
-const recipe = z.discriminatedUnion('kind', [recipeOf('trl'), recipeOf('verl'), recipeOf('openrlhf')]);
+const recipe = z.discriminatedUnion('kind', [
+  recipeOf('trl'),
+  recipeOf('verl'),
+  recipeOf('openrlhf'),
+  recipeOf('nemo-rl').extend({
+    /** Absolute: the folder of a checkout, whose examples are run. */
+    checkout: z.string().startsWith('/', 'must be absolute'),
+  }),
+]);
 
 export const jobTrainer = z.strictObject({
   kind: z.literal('job'),

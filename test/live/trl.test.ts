@@ -49,7 +49,7 @@ describe.skipIf(missing)('TRL for real', () => {
   ] as const)('sees the tokens that Astroflow samples from: %s, %s', (template, tokenizer, messages) => {
     const code = [
       'import json, sys',
-      'from astroflow_trl import Texts',
+      'from astroflow_texts import Texts',
       'texts = Texts(sys.argv[1], sys.argv[2])',
       'print(json.dumps([texts.ids(texts.prompt(json.loads(sys.argv[3]))), texts.end_token]))',
     ].join('\n');

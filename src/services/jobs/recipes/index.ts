@@ -1,4 +1,5 @@
 import type { RecipeConfig } from '../../../config/job-schema.ts';
+import { nemoRlRecipe } from './nemo-rl.ts';
 import { openrlhfRecipe } from './openrlhf.ts';
 import type { Recipe } from './recipe.ts';
 import { trlRecipe } from './trl.ts';
@@ -13,5 +14,7 @@ export function createRecipe(config: RecipeConfig): Recipe {
       return verlRecipe(config);
     case 'openrlhf':
       return openrlhfRecipe(config);
+    case 'nemo-rl':
+      return nemoRlRecipe(config);
   }
 }

@@ -94,6 +94,13 @@ export function decimal(value: number): string {
   return value.toFixed(Math.min(100, Number(exponent) + (digits.split('.')[1]?.length ?? 0)));
 }
 
+/** Hydra's grammar: a text with other characters than these is quoted. */
+export const hydraOverrides = (settings: Options): string[] =>
+  Object.entries(settings).map(([key, value]) => {
+    if (typeof value !== 'string') return `${key}=${typeof value === 'number' ? decimal(value) : value}`;
+    return /^[\w./:[\],-]+$/.test(value) ? `${key}=${value}` : `${key}='${value.replaceAll("'", "\\'")}'`;
+  });
+
 const LINE = /^ASTROFLOW (\{.*\})$/gm;
 
 /** The newest step that the log's end tells of. */

@@ -36,6 +36,7 @@ export function trlRecipe({ python, options: all }: Omit<RecipeConfig, 'kind'>):
         files: {
           'job.json': `${JSON.stringify(settings, null, 2)}\n`,
           'rows.jsonl': jsonLines(rowsOf(input)),
+          'astroflow_texts.py': pythonFile('astroflow_texts.py'),
           'astroflow_trl.py': pythonFile('astroflow_trl.py'),
           [program]: pythonFile(program),
           ...(input.stage === 'rl' ? rewardFiles(input.task) : {}),

@@ -6,6 +6,7 @@ import {
   cycled,
   decimal,
   fillIteration,
+  hydraOverrides,
   jsonLines,
   needsChat,
   noTrainOnPrompt,
@@ -68,7 +69,7 @@ function fineTuning(python: string, options: Options, input: SftInput) {
     python,
     {
       parquet: { 'rows.jsonl': 'rows.parquet' },
-      train: [python, ...launch, '-m', 'verl.trainer.sft_trainer', ...overrides(settings)],
+      train: [python, ...launch, '-m', 'verl.trainer.sft_trainer', ...hydraOverrides(settings)],
       resumed: 'resume from global step: (\\d+)',
       step: '\\bstep:(\\d+) - .*train/loss',
       total: params.steps,
@@ -133,7 +134,7 @@ function grpo(python: string, options: Options, input: RlInput) {
     python,
     {
       parquet: { 'rows.jsonl': 'rows.parquet' },
-      train: [python, '-m', 'verl.trainer.main_ppo', ...overrides(settings)],
+      train: [python, '-m', 'verl.trainer.main_ppo', ...hydraOverrides(settings)],
       resumed: 'Setting global step to (\\d+)',
       step: '\\bstep:(\\d+) - ',
       total: params.iterations,
@@ -160,10 +161,3 @@ const merge = (python: string, shards: string) => [
   ...[python, '-m', 'verl.model_merger', 'merge', '--backend', 'fsdp'],
   ...['--local_dir', shards, '--target_dir', 'model'],
 ];
-
-/** Hydra's grammar: a text with other characters than these is quoted. */
-const overrides = (settings: Options): string[] =>
-  Object.entries(settings).map(([key, value]) => {
-    if (typeof value !== 'string') return `${key}=${typeof value === 'number' ? decimal(value) : value}`;
-    return /^[\w./:[\],-]+$/.test(value) ? `${key}=${value}` : `${key}='${value.replaceAll("'", "\\'")}'`;
-  });

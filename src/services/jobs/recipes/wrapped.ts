@@ -5,9 +5,10 @@ import { pythonFile } from './shared.ts';
 export interface Run {
   parquet: Record<string, string>;
   train: readonly string[];
-  resumed: string;
+  resumed: string | null;
   per_step?: number;
   step: string | null;
+  begins?: string;
   total: number;
   latest: string;
   finish: readonly string[] | null;

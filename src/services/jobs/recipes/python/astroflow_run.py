@@ -5,8 +5,9 @@ Reads `run.json` in the current folder:
     train    the trainer's command line
     resumed  pattern whose group is the step that it goes on from; divided by `per_step` where it counts sequences
     step     pattern whose group is a step that is done
+    begins   pattern whose group is a step that begins, of trainers that name neither of the two above
     total    steps in all
-    latest   file in which the trainer keeps the step of its newest checkpoint
+    latest   file in which the trainer keeps the step of its newest checkpoint, or a pattern (`*`) of checkpoints
     finish   command line that makes `model/` from it; `{step}` stands for that step. Null: the trainer leaves `model/`
 Ends with the trainer's exit code.
 """
@@ -46,20 +47,27 @@ class Reader:
 
     def __init__(self, run: dict[str, Any]) -> None:
         self._run = run
-        self._resumed = re.compile(run["resumed"])
-        self._step = re.compile(run["step"]) if run["step"] else None
         self._started = False
         self.last = 0
 
     def read(self, line: str) -> None:
-        if not self._started and (found := self._resumed.search(line)):
-            self.start(int(found[1]) // self._run.get("per_step", 1))
-        if self._step is not None and (found := self._step.search(line)):
-            step = int(found[1])
+        if not self._started and (resumed := self._number("resumed", line)) is not None:
+            self.start(resumed // self._run.get("per_step", 1))
+        if (step := self._number("step", line)) is not None:
             self.start(step - 1)
-            if step > self.last:
-                self.last = step
-                say("step", step=step, total=self._run["total"])
+            self.done(step)
+        if (begun := self._number("begins", line)) is not None:
+            self.start(begun - 1)
+            self.done(begun - 1)
+
+    def _number(self, pattern: str, line: str) -> int | None:
+        found = re.search(self._run[pattern], line) if self._run.get(pattern) else None
+        return int(found[1]) if found else None
+
+    def done(self, step: int) -> None:
+        if step > self.last:
+            self.last = step
+            say("step", step=step, total=self._run["total"])
 
     def start(self, step: int) -> None:
         if not self._started:
@@ -87,8 +95,9 @@ def main() -> int:
     code = run_program(run["train"], reader.read)
     if code != 0:
         return code
-    reader.start(0)
     step = newest_step(run["latest"], reader.last)
+    # One that names a step when it begins it, and named none, had none left to make.
+    reader.start(step if run.get("begins") else 0)
     if run["finish"] is not None:
         code = run_program([part.replace("{step}", str(step)) for part in run["finish"]])
         if code != 0:
@@ -98,9 +107,9 @@ def main() -> int:
 
 
 def newest_step(latest: str, seen: int) -> int:
-    path = Path(latest)
-    found = re.search(r"\d+", path.read_text()) if path.exists() else None
-    return max(seen, int(found[0])) if found else seen
+    texts = [path.name if "*" in latest else path.read_text() for path in Path().glob(latest)]
+    found = [re.search(r"\d+", text) for text in texts]
+    return max([seen, *(int(number[0]) for number in found if number)])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import astroflow_reward
-from astroflow_trl import Progress, Texts, load_job, read_rows, shared_settings, train
+from astroflow_texts import Texts
+from astroflow_trl import Progress, load_job, read_rows, shared_settings, train
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 

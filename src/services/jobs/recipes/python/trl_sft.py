@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from astroflow_trl import Progress, Texts, load_job, read_rows, shared_settings, train
+from astroflow_texts import Texts
+from astroflow_trl import Progress, load_job, read_rows, shared_settings, train
 from datasets import Dataset
 from torch.optim.lr_scheduler import LambdaLR
 from trl import SFTConfig, SFTTrainer
