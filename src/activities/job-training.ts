@@ -204,13 +204,19 @@ async function waitForJob(
   }
 }
 
+/** For people: that the machine with the log is gone must not hide why the job ended. */
 async function tailOf({ backend }: Jobs, id: string, signal: AbortSignal): Promise<string> {
   let tail = '';
-  for (let after = 0; ; ) {
-    const { text, next } = await backend.logs(id, after, signal);
-    tail = (tail + text).slice(-LOG_TAIL);
-    if (next === after) return tail.trim();
-    after = next;
+  try {
+    for (let after = 0; ; ) {
+      const { text, next } = await backend.logs(id, after, signal);
+      tail = (tail + text).slice(-LOG_TAIL);
+      if (next === after) return tail.trim();
+      after = next;
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    return `${tail.trim()}\n(the rest cannot be read: ${(error as Error).message})`;
   }
 }
 

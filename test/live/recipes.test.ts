@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RecipeConfig } from '../../src/config/job-schema.ts';
 import { createRecipe } from '../../src/services/jobs/recipes/index.ts';
 import type { RecipeInput } from '../../src/services/jobs/recipes/recipe.ts';
 import { rlInput, sftInput } from '../services/recipes/inputs.ts';
@@ -25,7 +24,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function understood(kind: RecipeConfig['kind'], input: RecipeInput) {
+function understood(kind: 'verl' | 'openrlhf', input: RecipeInput) {
   const { files } = createRecipe({ kind, python: 'python3', options: {} }).prepare(input);
   const run = join(folder, `${kind}-${input.stage}.json`);
   writeFileSync(run, String(files['run.json']));

@@ -1,11 +1,18 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
-/** Processes of this machine (Linux), for tests that kill them. */
+/** Processes of this machine, for tests that kill them. */
 
-/** Whether it still runs; one that only waits to be noticed by its parent does not. */
-export const isAlive = (pid: number): boolean => !/^[ZX]/.test(statOf(pid)?.state ?? 'X');
+/** Whether it still runs; one that only waits to be noticed by its parent does not, where /proc tells. */
+export function isAlive(pid: number): boolean {
+  if (existsSync('/proc/self/stat')) return !/^[ZX]/.test(statOf(pid)?.state ?? 'X');
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
-/** Children of a process, their children, and so on. */
+/** Children of a process, their children, and so on (Linux). */
 export function descendants(pid: number): number[] {
   const all = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

@@ -8,6 +8,7 @@ interface RayJob {
   status: string;
   error_type: string | null;
   driver_exit_code: number | null;
+  message?: string;
   logs: string;
 }
 
@@ -18,19 +19,25 @@ export interface RayDouble {
   /** The next submission is carried out, and its answer is lost. */
   dropNextAnswer(): void;
   /** A job ends as Ray words it. */
-  fail(id: string, errorType: string): void;
+  fail(id: string, errorType: string, more?: { message: string; driver_exit_code: number }): void;
+  /** More of its log. */
+  write(id: string, text: string): void;
+  /** The next submission is answered by HTTP 500 and this text. */
+  refuse(text: string): void;
   close(): Promise<void>;
 }
 
 /**
  * Ray's job server as its releases behave (2.58 to 2.60): entrypoints run for real in a shell; a second job of one id
- * is answered by HTTP 500 with a traceback; errors are plain text; stopping takes its time.
+ * is answered by HTTP 500 with a traceback in a sentence; errors are plain text; a log begins with the entrypoint;
+ * stopping takes its time; what may come from a browser changes nothing.
  */
 export async function rayDouble(options: { token?: string } = {}): Promise<RayDouble> {
   const jobs = new Map<string, RayJob>();
   const headers: IncomingHttpHeaders[] = [];
   const submissions: Record<string, unknown>[] = [];
   let drop = false;
+  let refusal: string | null = null;
 
   function start(body: Record<string, unknown>): void {
     const { env_vars } = (body.runtime_env ?? {}) as { env_vars?: Record<string, string> };
@@ -44,7 +51,7 @@ export async function rayDouble(options: { token?: string } = {}): Promise<RayDo
       status: 'RUNNING',
       error_type: null,
       driver_exit_code: null,
-      logs: '',
+      logs: `Running entrypoint for job ${body.submission_id}: ${body.entrypoint}\n`,
     };
     const collect = (data: Buffer) => {
       job.logs += data.toString();
@@ -70,11 +77,27 @@ export async function rayDouble(options: { token?: string } = {}): Promise<RayDo
     };
     if (options.token !== undefined && request.headers.authorization !== `Bearer ${options.token}`)
       return say(401, 'Unauthorized: missing authentication token');
-    const [, , , id = '', action] = (request.url ?? '').split('/');
+    if (request.method !== 'GET' && request.headers['sec-fetch-mode'] !== undefined)
+      return say(405, `'${request.method}' method not allowed for browser traffic.`);
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://ray');
+    if (pathname === '/api/v0/logs/file') {
+      const lines =
+        jobs
+          .get(searchParams.get('submission_id') ?? '')
+          ?.logs.trimEnd()
+          .split('\n') ?? [];
+      return say(200, `${lines.slice(-Number(searchParams.get('lines'))).join('\n')}\n`);
+    }
+    const [, , , id = '', action] = pathname.split('/');
     if (request.method === 'POST' && id === '') {
       const body = JSON.parse(text) as Record<string, unknown>;
       submissions.push(body);
-      const taken = `Traceback (most recent call last):\n  File "job_head.py"\nValueError: Job with submission_id ${body.submission_id} already exists. Please use a different submission_id.`;
+      if (refusal !== null) {
+        say(500, refusal);
+        refusal = null;
+        return;
+      }
+      const taken = `Traceback (most recent call last):\n  File "job_head.py"\nValueError: Job with submission_id ${body.submission_id} already exists. Please use a different submission_id.\n.`;
       if (jobs.has(String(body.submission_id))) return say(500, taken);
       start(body);
       if (!drop) return say(200, { job_id: body.submission_id, submission_id: body.submission_id });
@@ -95,7 +118,7 @@ export async function rayDouble(options: { token?: string } = {}): Promise<RayDo
       type: 'SUBMISSION',
       submission_id: id,
       status,
-      message: `Job is ${status}.`,
+      message: job.message ?? `Job is ${status}.`,
       error_type,
       driver_exit_code,
     });
@@ -109,12 +132,19 @@ export async function rayDouble(options: { token?: string } = {}): Promise<RayDo
     dropNextAnswer() {
       drop = true;
     },
-    fail(id, errorType) {
+    refuse(text) {
+      refusal = text;
+    },
+    write(id, text) {
+      const job = jobs.get(id);
+      if (job !== undefined) job.logs += text;
+    },
+    fail(id, errorType, more = { message: `Job failed: ${errorType}.`, driver_exit_code: 0 }) {
       const job = jobs.get(id);
       if (job === undefined) throw new Error(`no job ${id}`);
       job.child.removeAllListeners('close');
       if (job.child.pid !== undefined) process.kill(-job.child.pid, 'SIGKILL');
-      Object.assign(job, { status: 'FAILED', error_type: errorType });
+      Object.assign(job, { status: 'FAILED', error_type: errorType, ...more });
     },
     async close() {
       for (const { child } of jobs.values()) {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ServiceError } from '../errors.ts';
 import type { JobBackend, JobState, JobStatus } from './jobs.ts';
+import { plainRequest } from './plain-request.ts';
 import { shellCommand } from './shell.ts';
 
 const service = 'the Ray cluster (policy.trainer.launcher)';
@@ -17,6 +18,13 @@ export interface RayOptions {
   /** Injectable for tests. */
   sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
 }
+
+/** Ray answers with the whole log each time; from this length on only its end is asked for. */
+const LONG_LOG = 1 << 20;
+/** So many lines of it. */
+const END_LINES = 200;
+/** Ray puts the end of the log behind the reason; that is read where it lies. */
+const MAX_MESSAGE = 1_000;
 
 /** What the REST API says of a job (Ray 2.60); more fields are ignored. */
 interface RayJob {
@@ -46,8 +54,7 @@ export function rayJobs({ connection, timeoutMs, sleep = defaultSleep }: RayOpti
     const { address, token } = connection();
     const url = `${address}${path}`;
     try {
-      const response = await fetch(url, {
-        method,
+      const { status, text } = await plainRequest(method, url, {
         headers: {
           ...(body && { 'content-type': 'application/json' }),
           ...(token !== undefined && { authorization: `Bearer ${token}` }),
@@ -55,10 +62,9 @@ export function rayJobs({ connection, timeoutMs, sleep = defaultSleep }: RayOpti
         ...(body && { body: JSON.stringify(body) }),
         signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       });
-      const text = await response.text();
-      if (response.ok) return text;
-      if (response.status === 404) return null;
-      throw refusal(`${method} ${path}`, response.status, text);
+      if (status >= 200 && status < 300) return text;
+      if (status === 404) return null;
+      throw refusal(`${method} ${path}`, status, text);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof ServiceError) throw error;
@@ -101,8 +107,14 @@ export function rayJobs({ connection, timeoutMs, sleep = defaultSleep }: RayOpti
 
     get: find,
 
+    /** Behind 1 MiB, only the last lines, and the position no longer moves. */
     async logs(id, after, signal) {
-      const text = await request('GET', `/api/jobs/${encodeURIComponent(id)}/logs`, signal);
+      const job = encodeURIComponent(id);
+      if (after >= LONG_LOG) {
+        const end = await request('GET', `/api/v0/logs/file?submission_id=${job}&lines=${END_LINES}`, signal);
+        return { text: end ?? '', next: after };
+      }
+      const text = await request('GET', `/api/jobs/${job}/logs`, signal);
       const logs = text === null ? '' : (parse<{ logs?: string | null }>(text).logs ?? '');
       return { text: logs.slice(after), next: Math.max(after, logs.length) };
     },
@@ -131,15 +143,23 @@ function toState({ status, message, error_type: type, driver_exit_code: code }: 
   const byProgram = !killed && (type === 'JOB_ENTRYPOINT_COMMAND_ERROR' || (type == null && exitCode !== null));
   return {
     status: statusOf[status] ?? 'running',
-    message: [type, message].filter(Boolean).join(': ') || status,
+    message:
+      [type, byProgram ? message?.split(', last available logs')[0] : message]
+        .filter(Boolean)
+        .join(': ')
+        .slice(0, MAX_MESSAGE) || status,
     exitCode,
     cause: status === 'FAILED' ? (byProgram ? 'program' : 'infrastructure') : null,
   };
 }
 
-/** Errors are plain text, tracebacks included: their last line is what went wrong. */
+/** Errors are plain text, tracebacks in tracebacks included: the last line with a word is what went wrong. */
 function refusal(what: string, status: number, text: string): ServiceError {
-  const said = text.trim().split('\n').at(-1)?.slice(0, 500);
+  const said = text
+    .split('\n')
+    .findLast((line) => /\w/.test(line))
+    ?.trim()
+    .slice(0, 500);
   const kind = status === 429 || status >= 500 ? 'retryable' : 'fatal';
   const hint = status === 401 || status === 403 ? ' (set policy.trainer.launcher.token)' : '';
   return new ServiceError(kind, `${service} refused ${what} (${status})${hint}: ${said}`, { service, status });

@@ -55,6 +55,45 @@ describe('a job of a Ray cluster', () => {
     },
   );
 
+  it('that failed says so in a line, and leaves the rest to its log', async () => {
+    ray = await rayDouble();
+    const jobs = open(ray.address);
+    await jobs.submit(spec, signal);
+    const message = `Job entrypoint command failed with exit code 1, last available logs (truncated to 20,000 chars):\n${'x'.repeat(20_000)}`;
+    ray.fail('job-1', 'JOB_ENTRYPOINT_COMMAND_ERROR', { message, driver_exit_code: 1 });
+    expect(await jobs.get('job-1', signal)).toMatchObject({
+      cause: 'program',
+      message: 'JOB_ENTRYPOINT_COMMAND_ERROR: Job entrypoint command failed with exit code 1',
+    });
+  });
+
+  it('is read from the beginning of its log, and where that is long, at the end', async () => {
+    ray = await rayDouble();
+    const jobs = open(ray.address);
+    await jobs.submit({ ...spec, command: ['true'] }, signal);
+    await until(async () => (await jobs.get('job-1', signal))?.status === 'succeeded');
+    ray.write('job-1', `${'one line\n'.repeat(150_000)}the last line\n`);
+    const whole = await jobs.logs('job-1', 0, signal);
+    expect(whole.text.length).toBeGreaterThan(1 << 20);
+    expect(await jobs.logs('job-1', whole.next, signal)).toEqual({
+      text: `${'one line\n'.repeat(199)}the last line\n`,
+      next: whole.next,
+    });
+  });
+
+  it('is not started by an error that has no job behind it, whose reason is passed on', async () => {
+    ray = await rayDouble();
+    ray.refuse(
+      'Traceback (most recent call last):\n  File "job_head.py"\nRuntimeError: Request failed with status code 500: No agent.\n.',
+    );
+    const jobs = open(ray.address);
+    await expect(jobs.submit(spec, signal)).rejects.toMatchObject({
+      kind: 'retryable',
+      message: expect.stringContaining('RuntimeError: Request failed with status code 500: No agent.'),
+    });
+    expect(await jobs.get('job-1', signal)).toBeNull();
+  });
+
   it('asks with a token where the cluster wants one, and says which setting is missing', async () => {
     ray = await rayDouble({ token: 'secret' });
     await expect(open(ray.address).get('job-1', signal)).rejects.toMatchObject({
