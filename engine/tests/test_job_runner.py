@@ -63,3 +63,48 @@ def test_a_model_that_cannot_be_made_is_a_failure(tmp_path):
     done = run(tmp_path, 0, [sys.executable, "-c", "raise SystemExit(9)"])
     assert done.returncode == 9
     assert all(event["event"] != "end" for event in events(tmp_path))
+
+
+# Names a step when it begins it, and leaves a folder for every second; as NeMo-RL does.
+BEGINS = """
+import pathlib, sys
+done = max([0, *(int(path.name[5:]) for path in pathlib.Path().glob('checkpoints/step_*'))])
+for step in range(done + 1, 7):
+    print(f'{"=" * 25} Step {step}/6 {"=" * 25}', flush=True)
+    if step == int(sys.argv[1]): sys.exit(3)
+    if step % 2 == 0: pathlib.Path(f'checkpoints/step_{step}').mkdir(parents=True)
+"""
+
+
+def run_beginning(folder: Path, fail_at: int, finish: list[str]):
+    settings = {
+        "parquet": {},
+        "train": [sys.executable, "-c", BEGINS, str(fail_at)],
+        "resumed": None,
+        "step": None,
+        "begins": r"={25} Step (\d+)/",
+        "total": 6,
+        "latest": "checkpoints/step_*",
+        "finish": finish,
+    }
+    (folder / "run.json").write_text(json.dumps(settings))
+    return subprocess.run([sys.executable, str(RUNNER)], cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+def test_of_a_trainer_that_names_steps_as_they_begin_the_ones_before_are_done(tmp_path):
+    finish = [sys.executable, "-c", FINISH, "step_{step}"]
+    assert run_beginning(tmp_path, 4, finish).returncode == 3
+    assert [event.get("step") for event in events(tmp_path)] == [None, 1, 2, 3]
+    assert run_beginning(tmp_path, 0, finish).returncode == 0
+    assert [event["resumed_from"] for event in events(tmp_path) if event["event"] == "start"] == [0, 2]
+    assert events(tmp_path)[-1] == {"event": "end", "global_step": 6}
+    assert (tmp_path / "model/from").read_text() == "step_6"
+
+
+def test_one_that_had_trained_to_its_end_and_made_no_model_begins_at_its_end(tmp_path):
+    assert run_beginning(tmp_path, 0, [sys.executable, "-c", "raise SystemExit(9)"]).returncode == 9
+    assert run_beginning(tmp_path, 0, [sys.executable, "-c", FINISH, "step_{step}"]).returncode == 0
+    assert events(tmp_path)[-2:] == [
+        {"event": "start", "resumed_from": 6, "total": 6},
+        {"event": "end", "global_step": 6},
+    ]

@@ -12,10 +12,11 @@ import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import { astroPipeline } from '../../src/workflows/index.ts';
 import { type Pipeline, startPipeline } from '../support/pipeline.ts';
 import { environment } from './environment.ts';
+import { type RayCluster, startRay } from './ray-cluster.ts';
 
 /**
- * A whole run with real parts: search on the bundled engine, fine-tuning and GRPO as TRL jobs, each model that they
- * leave served by an engine of its own and scored by the pipeline. Part of `npm run test:services`.
+ * A whole run with real parts: search on the bundled engine, fine-tuning and GRPO as TRL jobs of a real Ray cluster, each
+ * model that they leave served by an engine of its own and scored by the pipeline. Part of `npm run test:services`.
  */
 
 const { python, missing } = environment('jobs');
@@ -25,16 +26,18 @@ const bundled = 'astroflow-countdown';
 describe.skipIf(missing)('a run whose models TRL trains', () => {
   let folder: string;
   let pipeline: Pipeline;
+  let ray: RayCluster;
   const engines: Engine[] = [];
   const samplers = new Map<string, Sampler>();
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'astroflow-trl-run-'));
     pipeline = await startPipeline();
+    ray = await startRay(python);
     await serve(bundled, base);
   });
   afterAll(async () => {
-    await pipeline?.close();
+    await Promise.all([pipeline?.close(), ray?.close()]);
     await Promise.all(engines.map(({ child }) => child.kill()));
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   });
@@ -80,6 +83,7 @@ describe.skipIf(missing)('a run whose models TRL trains', () => {
               policy: {
                 trainer: {
                   kind: 'job',
+                  launcher: { kind: 'ray', address: ray.address },
                   recipe: { kind: 'trl', python, options: { save_steps: 5 } },
                   model: base,
                   folder: join(folder, 'jobs'),

@@ -8,16 +8,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot } from '../../src/cli/paths.ts';
 import type { JobBackend, JobState } from '../../src/services/jobs/jobs.ts';
 import { processJobs } from '../../src/services/jobs/process.ts';
+import { rayJobs } from '../../src/services/jobs/ray.ts';
 import type { Recipe, RecipeInput, TrainedModel } from '../../src/services/jobs/recipes/recipe.ts';
 import { progressIn } from '../../src/services/jobs/recipes/shared.ts';
 import { trlRecipe } from '../../src/services/jobs/recipes/trl.ts';
 import { createRenderer } from '../../src/services/renderer/tokenizer.ts';
 import { rlInput, sftInput } from '../services/recipes/inputs.ts';
 import { environment } from './environment.ts';
+import { startRay } from './ray-cluster.ts';
 
 /**
  * Real TRL on a CPU: fine-tuning, then GRPO of what came out, on the bundled model; each trainer is killed on its way
- * and the next job goes on. Part of `npm run test:services`.
+ * and the next job goes on. Once as processes, once as jobs of a real Ray cluster. Part of `npm run test:services`.
  */
 
 const { python, missing } = environment('jobs');
@@ -63,9 +65,19 @@ describe.skipIf(missing)('TRL for real', () => {
     expect(JSON.parse(printed)).toEqual([renderer.prompt([...messages]).tokens, renderer.eosToken]);
   });
 
-  it('as a process: fine-tuning and GRPO are killed and go on from their newest checkpoint', async () => {
-    await killedAndResumed(processJobs(join(root, 'jobs')), 'process');
-  });
+  it.each(['a process', 'a job of real Ray'])(
+    'as %s: fine-tuning and GRPO are killed and go on from their newest checkpoint',
+    async (place) => {
+      if (place === 'a process') return killedAndResumed(processJobs(join(root, 'jobs')), 'process');
+      const ray = await startRay(python);
+      try {
+        const connection = () => ({ address: ray.address, token: undefined });
+        await killedAndResumed(rayJobs({ connection, timeoutMs: 60_000 }), 'ray');
+      } finally {
+        await ray.close();
+      }
+    },
+  );
 
   async function killedAndResumed(backend: JobBackend, name: string): Promise<void> {
     const sft = await trainWithKill(backend, recipe, sftInput(join(root, `${name}-sft`), base, { steps: 80 }), 25);
@@ -131,7 +143,7 @@ async function until(
     if (satisfies(state, progressIn(log)?.done ?? 0)) return state;
     if (state.status !== 'pending' && state.status !== 'running')
       throw new Error(`job ${id} ${state.status}: ${state.message}\n${log.slice(-4_000)}`);
-    await delay(50);
+    await delay(100);
   }
 }
 

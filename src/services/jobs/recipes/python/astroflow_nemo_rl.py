@@ -35,7 +35,9 @@ def texts() -> Texts:
 def register() -> None:
     """Names that the configuration uses, in NeMo-RL's registries; an environment also needs the Python that it runs in."""
     from nemo_rl.data.processors import register_processor
-    from nemo_rl.distributed.ray_actor_environment_registry import ACTOR_ENVIRONMENT_REGISTRY
+    from nemo_rl.distributed.ray_actor_environment_registry import (
+        ACTOR_ENVIRONMENT_REGISTRY,
+    )
     from nemo_rl.distributed.virtual_cluster import PY_EXECUTABLES
     from nemo_rl.environments.utils import register_env
 
