@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { JobSpec } from '../../../src/services/jobs/jobs.ts';
 import { slurmJobs } from '../../../src/services/jobs/slurm.ts';
+import { until } from '../../support/watch.ts';
 import { jobBackendContract } from './contract.ts';
 
 /** Stand-ins of the three commands, which start the scripts for real. */
@@ -87,6 +88,49 @@ describe('a job of a Slurm cluster', () => {
     await jobs.submit(spec(), signal);
     fake('down');
     await expect(jobs.get('job-1', signal)).rejects.toMatchObject({ kind: 'retryable' });
+  });
+
+  it('is known by its files when the queue has forgotten it', async () => {
+    const jobs = open(folder);
+    const program = "setInterval(() => { if (require('node:fs').existsSync('go')) process.exit(0) }, 20)";
+    await jobs.submit({ ...spec(), command: [process.execPath, '-e', program] }, signal);
+    expect(await jobs.get('job-1', signal)).toMatchObject({ status: 'running', message: 'RUNNING' });
+    fake('go');
+    await until(async () => (await jobs.get('job-1', signal))?.status === 'succeeded');
+    rmSync(join(folder, 'job-1.job'));
+    fake('down');
+    expect(await jobs.get('job-1', signal)).toMatchObject({ status: 'succeeded', exitCode: 0 });
+  });
+
+  it('is not submitted while the controller is away, and is once it is back', async () => {
+    fake('down');
+    const jobs = open(folder);
+    for (const _ of ['first', 'again'])
+      await expect(jobs.submit(spec(), signal)).rejects.toMatchObject({ kind: 'retryable' });
+    expect(existsSync(join(folder, 'submitted'))).toBe(false);
+    rmSync(join(folder, 'down'));
+    await jobs.submit(spec(), signal);
+    await until(async () => (await jobs.get('job-1', signal))?.status === 'succeeded');
+  });
+
+  it('was accepted when only the answer was lost, and runs once', async () => {
+    fake('lose');
+    const jobs = open(folder);
+    const once = { ...spec(), command: ['/bin/sh', '-c', 'echo x >> runs'] };
+    await expect(jobs.submit(once, signal)).rejects.toMatchObject({ kind: 'retryable' });
+    rmSync(join(folder, 'lose'));
+    await jobs.submit(once, signal);
+    await until(async () => (await jobs.get('job-1', signal))?.status === 'succeeded');
+    expect(readFileSync(join(folder, 'runs'), 'utf8')).toBe('x\n');
+  });
+
+  it('that ran on a node that went down was taken from it', async () => {
+    const jobs = open(folder);
+    await jobs.submit({ ...spec(), command: ['sleep', '600'] }, signal);
+    await until(async () => existsSync(join(folder, '.jobs/job-1/pid')));
+    process.kill(-Number(readFileSync(join(folder, 'job-1.job'), 'utf8')), 'SIGKILL');
+    await until(async () => (await jobs.get('job-1', signal))?.status === 'failed');
+    expect(await jobs.get('job-1', signal)).toMatchObject({ cause: 'infrastructure', exitCode: null });
   });
 
   it('needs the commands, and says so', async () => {
