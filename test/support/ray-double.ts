@@ -12,6 +12,8 @@ interface RayJob {
   logs: string;
 }
 
+const NODE = '6291da79f72641c0';
+
 export interface RayDouble {
   address: string;
   headers: IncomingHttpHeaders[];
@@ -51,7 +53,7 @@ export async function rayDouble(options: { token?: string } = {}): Promise<RayDo
       status: 'RUNNING',
       error_type: null,
       driver_exit_code: null,
-      logs: `Running entrypoint for job ${body.submission_id}: ${body.entrypoint}\n`,
+      logs: `2026-11-27 09:37:31,625\tINFO job_manager.py:581 -- Runtime env is setting up.\nRunning entrypoint for job ${body.submission_id}: ${body.entrypoint}\n`,
     };
     const collect = (data: Buffer) => {
       job.logs += data.toString();
@@ -121,6 +123,7 @@ export async function rayDouble(options: { token?: string } = {}): Promise<RayDo
       message: job.message ?? `Job is ${status}.`,
       error_type,
       driver_exit_code,
+      driver_node_id: NODE,
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

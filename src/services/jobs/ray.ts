@@ -32,6 +32,7 @@ interface RayJob {
   message?: string | null;
   error_type?: string | null;
   driver_exit_code?: number | null;
+  driver_node_id?: string | null;
 }
 
 const statusOf: Record<RayJob['status'], JobStatus> = {
@@ -111,8 +112,11 @@ export function rayJobs({ connection, timeoutMs, sleep = defaultSleep }: RayOpti
     async logs(id, after, signal) {
       const job = encodeURIComponent(id);
       if (after >= LONG_LOG) {
-        const end = await request('GET', `/api/v0/logs/file?submission_id=${job}&lines=${END_LINES}`, signal);
-        return { text: end ?? '', next: after };
+        const found = await request('GET', `/api/jobs/${job}`, signal);
+        const node = found === null ? null : parse<RayJob>(found).driver_node_id;
+        if (!node) return { text: '', next: after };
+        const end = `/api/v0/logs/file?node_id=${node}&filename=job-driver-${job}.log&lines=${END_LINES}`;
+        return { text: (await request('GET', end, signal)) ?? '', next: after };
       }
       const text = await request('GET', `/api/jobs/${job}/logs`, signal);
       const logs = text === null ? '' : (parse<{ logs?: string | null }>(text).logs ?? '');

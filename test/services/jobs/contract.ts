@@ -119,5 +119,5 @@ export function jobBackendContract(name: string, open: (root: string) => Promise
   });
 }
 
-/** Ray begins a log with the line that it runs. */
-const ofProgram = (log: string): string => log.replace(/^Running entrypoint for job .*\n/m, '');
+/** What Ray writes before the program does ends with the program's own line. */
+const ofProgram = (log: string): string => log.replace(/^(.*\n)*?Running entrypoint for job .*\n/, '');

@@ -153,10 +153,16 @@ const policyOf = ({ model, params: { learningRate, adam } }: RecipeInput, sequen
   },
 });
 
-/** `_override_`: nothing of the example's own data is left. */
+/** `_override_`: nothing of the example's own data is left. NeMo-RL knows the mark at the first level only. */
 const dataOf = ({ folder, stage }: RecipeInput) => ({
+  _override_: true,
+  max_input_seq_length: '${policy.max_total_sequence_length}',
+  shuffle: true,
+  num_workers: 1,
+  ...(stage === 'sft'
+    ? { add_bos: false, add_eos: false, add_generation_prompt: false }
+    : { use_multiple_dataloader: false }),
   train: {
-    _override_: true,
     dataset_name: 'ResponseDataset',
     data_path: `${folder}/rows.jsonl`,
     processor: 'astroflow',
