@@ -83,11 +83,10 @@ export async function rayDouble(options: { token?: string } = {}): Promise<RayDo
       return say(405, `'${request.method}' method not allowed for browser traffic.`);
     const { pathname, searchParams } = new URL(request.url ?? '', 'http://ray');
     if (pathname === '/api/v0/logs/file') {
-      const lines =
-        jobs
-          .get(searchParams.get('submission_id') ?? '')
-          ?.logs.trimEnd()
-          .split('\n') ?? [];
+      const file = searchParams.get('node_id') === NODE ? searchParams.get('filename') : null;
+      const job = jobs.get(/^job-driver-(.*)\.log$/.exec(file ?? '')?.[1] ?? '');
+      if (job === undefined) return say(500, `A file is not found at: /tmp/ray/${file}`);
+      const lines = job.logs.trimEnd().split('\n');
       return say(200, `${lines.slice(-Number(searchParams.get('lines'))).join('\n')}\n`);
     }
     const [, , , id = '', action] = pathname.split('/');

@@ -156,6 +156,7 @@ const policyOf = ({ model, params: { learningRate, adam } }: RecipeInput, sequen
 /** `_override_`: nothing of the example's own data is left. NeMo-RL knows the mark at the first level only. */
 const dataOf = ({ folder, stage }: RecipeInput) => ({
   _override_: true,
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: OmegaConf fills it in.
   max_input_seq_length: '${policy.max_total_sequence_length}',
   shuffle: true,
   num_workers: 1,
