@@ -102,11 +102,15 @@ describe.skipIf(missing)('a real Ray cluster', () => {
     while (isAlive(pid)) await delay(LOOK_MS);
   });
 
-  it('keeps a job waiting that asks for more than is free, and forgets it when it is stopped', async () => {
-    await open().submit({ ...stubborn('waits-1'), resources: { gpus: 8 } }, signal);
-    expect(await open().get('waits-1', signal)).toMatchObject({ status: 'pending' });
-    await open().stop('waits-1', signal);
-    expect((await open().get('waits-1', signal))?.status).not.toBe('running');
+  it('keeps a job waiting that asks for more than is free, and ends it, when it was stopped, as soon as it begins', async () => {
+    const resources = { cpus: 2 };
+    await open().submit({ ...stubborn('first-1'), resources }, signal);
+    await pidOf('first-1');
+    await open().submit({ ...stubborn('second-1'), resources }, signal);
+    expect(await open().get('second-1', signal)).toMatchObject({ status: 'pending' });
+    await open().stop('second-1', signal);
+    await open().stop('first-1', signal);
+    expect(await until('second-1', over)).toMatchObject({ status: 'stopped' });
   });
 
   it('gives a long log by its end', async () => {

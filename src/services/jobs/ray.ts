@@ -123,14 +123,14 @@ export function rayJobs({ connection, timeoutMs, sleep = defaultSleep }: RayOpti
       return { text: logs.slice(after), next: Math.max(after, logs.length) };
     },
 
+    /** Of one that has not begun, Ray keeps the request: it begins such a job only to end it. */
     async stop(id, signal) {
-      const isOver = async () => {
-        const state = await find(id, signal);
-        return state === null || (state.status !== 'pending' && state.status !== 'running');
-      };
-      if (await isOver()) return;
+      const status = async () => (await find(id, signal))?.status;
+      const before = await status();
+      if (before !== 'pending' && before !== 'running') return;
       await request('POST', `/api/jobs/${encodeURIComponent(id)}/stop`, signal);
-      for (let waited = 0; waited < STOP_MS && !(await isOver()); waited += LOOK_MS) await sleep(LOOK_MS, signal);
+      for (let waited = 0; waited < STOP_MS && (await status()) === 'running'; waited += LOOK_MS)
+        await sleep(LOOK_MS, signal);
     },
   };
 }
