@@ -78,8 +78,10 @@ export async function exportRun(request: ExportRequest, deps: ExportDeps): Promi
 const isTold = (error: unknown): error is Error =>
   [ExportError, ServiceError, MlflowRefusal, CorruptArtifact].some((kind) => error instanceof kind);
 
-async function rows({ plan, arms }: ExportRequest, { store, services, folder }: ExportDeps) {
-  const part = await folder.replace('rows', (into) => exportRows(plan, arms, { store, ...services }, into));
+async function rows({ plan, arms }: ExportRequest, { store, services, folder, signal }: ExportDeps) {
+  const part = await folder.replace('rows', (into) =>
+    exportRows(plan, arms, { store, renderer: services.renderer, signal }, into),
+  );
   const { sets, missing } = part as Awaited<ReturnType<typeof exportRows>>;
   const done = sets.map(({ name, rows }) => ({
     status: 'done' as const,
@@ -92,7 +94,10 @@ async function model({ plan }: ExportRequest, deps: ExportDeps, name: string | n
   const { store, services, folder } = deps;
   const found =
     name === null ? await newestCheckpoint(store, plan, arm as Arm) : await checkpointNamed(store, plan, name);
-  if (found === null) return [{ status: 'missing' as const, note: `the ${arm} arm has no checkpoint yet` }];
+  if (found === null) {
+    const never = plan.search.policy.trainer === null ? ', for policy.trainer is null: nothing is trained' : ' yet';
+    return [{ status: 'missing' as const, note: `the ${arm} arm has no checkpoint${never}` }];
+  }
   const part = `models/${found.name}`;
   const options = { ...deps, trainer: services.trainer };
   const earlier = folder.part(part) as ModelPart | undefined;

@@ -1,11 +1,14 @@
+import type { TrainedByJob } from '../activities/job-training.ts';
 import type { UpdateResult } from '../activities/reinforce.ts';
 import type { StoredStageResult } from '../activities/results.ts';
 import type { TrainStepsResult } from '../activities/train.ts';
 import { artifactNames, type Plan } from '../config/plan.ts';
 import type { Arm } from '../config/schema.ts';
-import { parseSummary, type Summary } from '../report/summary-schema.ts';
+import type { Score } from '../report/summary-schema.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
 import { chunkEnds } from './checkpoints.ts';
+import { jobCurves } from './job-curves.ts';
+import { storedScores } from './stored-scores.ts';
 
 export interface Point {
   /** Optimiser steps of fine-tuning, iterations of RL from 1; of scores: 0 the base, 1 behind SFT, 2 behind RL. */
@@ -41,10 +44,7 @@ export async function collectMetrics(
   arms: readonly Arm[],
   nowMs: number,
 ): Promise<Metrics> {
-  const missing: string[] = [];
-  const summaryRef = await store.find(artifactNames.run(plan.run, 'summary.json'));
-  const summary = summaryRef && parseSummary(await store.getJson(summaryRef));
-  if (summary === null) missing.push('scores (the evaluation comes with the summary of the whole run)');
+  const { scores, endedAtMs, missing } = await storedScores(store, plan);
   const found: ArmMetrics[] = [];
   for (const arm of arms) {
     const series: ArmMetrics['series'] = {};
@@ -55,7 +55,7 @@ export async function collectMetrics(
     };
     await addFineTuning();
     await addReinforcement();
-    if (summary !== null) addScores(summary, arm, add);
+    addScores(scores, endedAtMs ?? nowMs, arm, add);
     const last = plan.rl[arm].params.iterations > 0 ? plan.rl[arm] : plan.sft[arm];
     const stage = last === plan.rl[arm] ? 'rl' : 'sft';
     const finished = (await store.find(artifactNames.result(stage, last.key))) !== null;
@@ -64,6 +64,7 @@ export async function collectMetrics(
     async function addFineTuning(): Promise<void> {
       const { key } = plan.sft[arm];
       const timeMs = (await endOf('sft', key)) ?? nowMs;
+      await addJob('sft', key, timeMs);
       let tokens = 0;
       for (const step of chunkEnds(plan.sft[arm])) {
         const ref = await store.find(artifactNames.sftStep(key, step));
@@ -73,13 +74,14 @@ export async function collectMetrics(
         add('sft/loss', step, timeMs, chunk.loss);
         add('sft/tokens', step, timeMs, tokens);
       }
-      if (series['sft/loss'] === undefined) missing.push(`${arm} sft/… (${absent(plan, 'fine-tuning')})`);
+      noteAbsent('sft', 'fine-tuning');
     }
 
     async function addReinforcement(): Promise<void> {
       const { key, params } = plan.rl[arm];
       if (params.iterations === 0) return;
       const timeMs = (await endOf('rl', key)) ?? nowMs;
+      await addJob('rl', key, timeMs);
       let tokens = 0;
       for (let iteration = 0; iteration < params.iterations; iteration++) {
         const ref = await store.find(artifactNames.update(key, iteration));
@@ -100,7 +102,19 @@ export async function collectMetrics(
         };
         for (const [name, value] of Object.entries(values)) add(`rl/${name}`, iteration + 1, timeMs, value);
       }
-      if (series['rl/reward'] === undefined) missing.push(`${arm} rl/… (${absent(plan, 'reinforcement learning')})`);
+      noteAbsent('rl', 'reinforcement learning');
+    }
+
+    async function addJob(stage: 'sft' | 'rl', key: string, timeMs: number): Promise<void> {
+      const ref = await store.find(artifactNames.trained(stage, key));
+      if (ref === null) return;
+      for (const { name, step, value } of await jobCurves(await store.getJson<TrainedByJob>(ref)))
+        add(`${stage}/${trackerName(name)}`, step, timeMs, value);
+    }
+
+    function noteAbsent(stage: string, words: string): void {
+      if (!Object.keys(series).some((name) => name.startsWith(`${stage}/`)))
+        missing.push(`${arm} ${stage}/… (${words} has measured nothing)`);
     }
   }
   return { run: plan.run, arms: found, missing };
@@ -111,19 +125,17 @@ export async function collectMetrics(
   }
 }
 
-const absent = (plan: Plan, stage: string): string =>
-  plan.search.policy.trainer?.kind === 'job'
-    ? `${stage} ran as a job, whose own tracker has its curves`
-    : `${stage} has not begun`;
+/** Trainers' own names may hold characters that MLflow does not take. */
+const trackerName = (name: string): string => name.replace(/[^A-Za-z0-9_./ -]/g, '_');
 
 function addScores(
-  summary: Summary,
+  scores: readonly Score[],
+  timeMs: number,
   arm: Arm,
   add: (name: string, step: number, timeMs: number, value: number | null) => void,
 ): void {
-  const timeMs = summary.stages.find(({ name }) => name === 'evaluate')?.endedAtMs ?? 0;
   for (const [step, checkpoint] of ['base', `${arm}-sft`, `${arm}-rl`].entries()) {
-    for (const score of summary.scores.filter((one) => one.checkpoint === checkpoint)) {
+    for (const score of scores.filter((one) => one.checkpoint === checkpoint)) {
       const values = {
         pass_at_1: score.passAt1.value,
         pass_at_1_low: score.passAt1.low,

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { copyFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Plan } from '../config/plan.ts';
 import type { PolicyConfig } from '../config/schema.ts';
@@ -82,8 +82,7 @@ export async function exportModel(
   const tokenizer = policy.tokenizer === 'bytes' ? null : resolve(packageRoot, policy.tokenizer);
   let kind = kindOf(folder);
   if (kind === 'adapter') {
-    const base = options.base ?? baseOf(policy, tokenizer);
-    await setBase(folder, base);
+    const base = await setBase(folder, options.base, baseOf(policy, tokenizer));
     if (options.merge) {
       await merge(folder, base, options);
       kind = 'merged';
@@ -107,10 +106,14 @@ function baseOf(policy: PolicyConfig, tokenizer: string | null): string {
   return isModel ? tokenizer : policy.base;
 }
 
-async function setBase(folder: string, base: string): Promise<void> {
+/** What is asked for, else the folder that the trainer itself names, if it is here, else what is configured. */
+async function setBase(folder: string, asked: string | undefined, configured: string): Promise<string> {
   const file = join(folder, 'adapter_config.json');
-  const config = JSON.parse(await readFile(file, 'utf8')) as object;
+  const config = JSON.parse(await readFile(file, 'utf8')) as { base_model_name_or_path?: string | null };
+  const own = config.base_model_name_or_path;
+  const base = asked ?? (own && isAbsolute(own) && existsSync(own) ? own : configured);
   await writeFile(file, `${JSON.stringify({ ...config, base_model_name_or_path: base }, null, 2)}\n`);
+  return base;
 }
 
 /** In place: the adapter goes, the whole model comes. */

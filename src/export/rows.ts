@@ -22,7 +22,7 @@ export interface RowsReport extends Part {
 export async function exportRows(
   plan: Plan,
   arms: readonly Arm[],
-  { store, renderer }: { store: ArtifactStore; renderer: Pick<Renderer, 'decode'> },
+  { store, renderer, signal }: { store: ArtifactStore; renderer: Pick<Renderer, 'decode'>; signal: AbortSignal },
   folder: string,
 ): Promise<RowsReport> {
   const sets: RowSet[] = [];
@@ -35,7 +35,7 @@ export async function exportRows(
     otherwise: string,
   ): Promise<void> {
     if (rows === null) missing.push(otherwise);
-    else sets.push({ name, about, columns, written: await writeRows(join(folder, name), columns, rows) });
+    else sets.push({ name, about, columns, written: await writeRows(join(folder, name), columns, rows, signal) });
   }
   for (const arm of arms) {
     const rl = plan.rl[arm];

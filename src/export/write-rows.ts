@@ -25,6 +25,7 @@ export async function writeRows<Of extends Columns>(
   base: string,
   columns: Of,
   rows: AsyncIterable<RowOf<Of>>,
+  signal: AbortSignal,
 ): Promise<WrittenRows> {
   const [jsonl, parquet] = [`${base}.jsonl`, `${base}.parquet`];
   const lines = createWriteStream(jsonl);
@@ -35,6 +36,7 @@ export async function writeRows<Of extends Columns>(
   let count = 0;
   try {
     for await (const row of rows) {
+      signal.throwIfAborted();
       const line = `${JSON.stringify(row)}\n`;
       if (!lines.write(line)) await Promise.race([once(lines, 'drain'), written]);
       groups.append(row, line.length);

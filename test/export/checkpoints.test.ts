@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { artifactNames } from '../../src/config/plan.ts';
 import { checkpointNamed, newestCheckpoint } from '../../src/export/checkpoints.ts';
-import { collectMetrics } from '../../src/export/metrics.ts';
 import { openTrainedRun, type TrainedRun } from '../support/trained-run.ts';
 
 let run: TrainedRun;
@@ -60,32 +59,4 @@ describe("an arm's checkpoint", () => {
     for (const wrong of ['rl-search', '../search-rl', 'search-rl-step-3', 'base'])
       await expect(named(wrong)).rejects.toThrow('is no checkpoint');
   });
-});
-
-it("a run's curves have a point for every chunk and iteration, and say what is missing", async () => {
-  const { lab, plan } = run;
-  const { arms, missing } = await collectMetrics(lab.store, plan, plan.arms, 5000);
-  const [search, direct] = arms;
-  expect(search?.series['sft/loss']).toHaveLength(1);
-  expect(search?.series['rl/reward']?.map(({ step, timeMs }) => [step, timeMs])).toEqual([
-    [1, 2000],
-    [2, 2000],
-  ]);
-  expect(Object.keys(search?.series ?? {})).toEqual(
-    expect.arrayContaining([
-      'sft/tokens',
-      'rl/pass_rate',
-      'rl/tokens_per_answer',
-      'rl/backtracks_per_answer',
-      'rl/entropy',
-      'rl/logprob_gap',
-    ]),
-  );
-  expect(search).toMatchObject({
-    finished: true,
-    key: plan.rl.search.key,
-    params: { 'sft.batchSize': 4, 'task.name': 'countdown' },
-  });
-  expect(direct).toMatchObject({ finished: false });
-  expect(missing).toEqual([expect.stringContaining('scores'), 'direct rl/… (reinforcement learning has not begun)']);
 });

@@ -26,7 +26,7 @@ afterAll(async () => {
 
 function rowsOf(into: string, plan = run.plan): Promise<RowsReport> {
   const { renderer } = createServices(plan.search.policy, {});
-  return exportRows(plan, plan.arms, { store: run.lab.store, renderer }, into);
+  return exportRows(plan, plan.arms, { store: run.lab.store, renderer, signal: new AbortController().signal }, into);
 }
 
 async function linesOf<T>(name: string): Promise<T[]> {

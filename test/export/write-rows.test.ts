@@ -18,6 +18,7 @@ const columns = {
 } as const;
 type Row = RowOf<typeof columns>;
 
+const { signal } = new AbortController();
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'astroflow-rows-'));
@@ -55,7 +56,7 @@ describe('exported rows', () => {
     const base = join(folder, 'any');
     await fc.assert(
       fc.asyncProperty(fc.array(anyRow), async (rows) => {
-        const written = await writeRows(base, columns, stream(rows));
+        const written = await writeRows(base, columns, stream(rows), signal);
         const plain = JSON.parse(JSON.stringify(rows));
         expect(written.rows).toBe(rows.length);
         expect(await readBack(base)).toEqual({ lines: plain, rows: plain });
@@ -78,7 +79,7 @@ describe('exported rows', () => {
           done: true,
         };
     };
-    await writeRows(base, columns, many());
+    await writeRows(base, columns, many(), signal);
     const { row_groups } = await parquetMetadataAsync(await asyncBufferFromFile(`${base}.parquet`));
     expect(row_groups.map(({ num_rows }) => Number(num_rows))).toEqual([10_000, 10_000, 5_000]);
     const { rows } = await readBack(base);
@@ -90,7 +91,9 @@ describe('exported rows', () => {
       yield { messages: [], seed: 0, ids: [], logprobs: [], verdict: { correct: null, answer: null }, done: true };
       throw new Error('the artifact is damaged');
     };
-    await expect(writeRows(join(folder, 'broken'), columns, broken())).rejects.toThrow('damaged');
-    await expect(writeRows(join(folder, 'no', 'folder'), columns, stream([]))).rejects.toThrow('ENOENT');
+    await expect(writeRows(join(folder, 'broken'), columns, broken(), signal)).rejects.toThrow('damaged');
+    const stopped = AbortSignal.abort(new Error('Ctrl-C'));
+    await expect(writeRows(join(folder, 'stopped'), columns, broken(), stopped)).rejects.toThrow('Ctrl-C');
+    await expect(writeRows(join(folder, 'no', 'folder'), columns, stream([]), signal)).rejects.toThrow('ENOENT');
   });
 });
