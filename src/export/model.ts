@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
-import { copyFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, isAbsolute, join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Plan } from '../config/plan.ts';
 import type { PolicyConfig } from '../config/schema.ts';
@@ -73,9 +73,14 @@ export async function exportModel(
       realSleep,
       options.signal,
     );
-    // Files of a hub's cache are links into it.
-    const filter = (path: string) => path === weights || !notModel.test(basename(path));
-    await cp(weights, folder, { recursive: true, dereference: true, filter });
+    const moves = weights.startsWith(downloads);
+    for (const name of await readdir(weights)) {
+      if (notModel.test(name)) continue;
+      const [from, to] = [join(weights, name), join(folder, name)];
+      // A download is ours, and may be too large to be there twice. Files of a hub's cache are links into it.
+      if (moves) await rename(from, to);
+      else await cp(from, to, { recursive: true, dereference: true, mode: constants.COPYFILE_FICLONE });
+    }
   } finally {
     await rm(downloads, { recursive: true, force: true });
   }
