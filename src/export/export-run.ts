@@ -49,6 +49,7 @@ export interface Outcome {
 export async function exportRun(request: ExportRequest, deps: ExportDeps): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   async function attempt(part: string, work: () => Promise<Omit<Outcome, 'part'>[]>): Promise<void> {
+    deps.signal.throwIfAborted();
     try {
       for (const outcome of await work()) outcomes.push({ part, ...outcome });
     } catch (error) {
@@ -116,9 +117,9 @@ async function model({ plan }: ExportRequest, deps: ExportDeps, name: string | n
   ];
 }
 
-async function track(tracker: Tracker, metrics: Metrics, request: ExportRequest, deps: ExportDeps) {
+async function track(tracker: Tracker, all: Metrics, { mlflow, project }: ExportRequest, deps: ExportDeps) {
   const { folder, env, python, signal } = deps;
-  const { mlflow, project } = request;
+  const metrics = { ...all, arms: all.arms.filter(({ series }) => Object.keys(series).length > 0) };
   const points = metrics.arms.flatMap(({ series }) => Object.values(series).flat()).length;
   if (points === 0) return [{ status: 'missing' as const, note: 'nothing is measured yet' }];
   if (tracker === 'mlflow') {

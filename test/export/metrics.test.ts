@@ -39,7 +39,7 @@ describe("a run's curves", () => {
       params: { 'sft.batchSize': 4, 'task.name': 'countdown' },
     });
     expect(direct).toMatchObject({ finished: false });
-    expect(missing).toContain('direct rl/… (reinforcement learning has measured nothing)');
+    expect(missing).toContain('direct rl/… (nothing is measured)');
     expect(missing).toContain('scores of base on new-numbers');
   });
 
