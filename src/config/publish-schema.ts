@@ -30,7 +30,7 @@ export const publish = z.discriminatedUnion('via', [
   /** A program of yours: it is done when the sampler serves the weights. */
   z.strictObject({
     via: z.literal('command'),
-    /** Program and arguments; `{weights}` and `{name}` are replaced, also inside an argument. */
+    /** Program and arguments; `{weights}` and `{name}` are replaced, also inside one. Without either, both are added. */
     command: z.array(z.string().min(1)).min(1),
     /** Where weights of a trainer behind an API are downloaded to first; left out, `{weights}` is what it names. */
     folder: folder.optional(),

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type RunConfig, type RunConfigInput, runConfigSchema } from '../../src/config/schema.ts';
 import { type CheckRow, canRun, checkServices } from '../../src/services/check/index.ts';
@@ -10,7 +13,9 @@ import {
   startModelServer,
   strictServer,
 } from '../support/model-server.ts';
+import { startSglang } from '../support/sglang-double.ts';
 import { startTinkerServer } from '../support/tinker-server.ts';
+import { startVllm } from '../support/vllm-double.ts';
 
 const folder = 'test/fixtures/chat/llama3';
 const renderer = tokenizerRenderer(folder, 'chat');
@@ -279,5 +284,72 @@ describe('a check of roles', () => {
       'unknown: scripted: there is nothing to ask',
     ]);
     expect(canRun(rows)).toBe(true);
+  });
+});
+
+describe('a check of several servers', () => {
+  const of = (sampler: object, policy: object = {}) =>
+    config('unused', {
+      sampler: { kind: 'openai', ...sampler },
+      trainer: { kind: 'scripted' },
+      ...policy,
+    });
+
+  it('tries each of them, and lets a run go on without one that does not answer', async () => {
+    const [one, two] = [await serve(), await serve()];
+    const { baseUrl } = two;
+    await two.close();
+    open.splice(open.indexOf(two), 1);
+    const sampler = { kind: 'openai', baseUrl: `${one.baseUrl}, ${baseUrl}` };
+    const rows = await checkServices(config('unused', { sampler }), {}, options);
+    expect(seen(rows, 'sampler server-0').reachable).toBe(`yes: ${one.baseUrl}`);
+    expect(seen(rows, 'sampler server-1').reachable).toBe('degrades: no answer');
+    expect(canRun(rows)).toBe(true);
+  });
+
+  it('stops where none works', async () => {
+    const sampler = {
+      kind: 'openai',
+      endpoints: [{ baseUrl: 'http://127.0.0.1:9' }, { baseUrl: 'http://127.0.0.1:10' }],
+    };
+    const rows = await checkServices(config('unused', { sampler }), {}, options);
+    expect(rows.filter(({ effect }) => effect === 'stops')).toHaveLength(2);
+    expect(canRun(rows)).toBe(false);
+  });
+
+  it('looks for the routes by which weights are published, and loads nothing', async () => {
+    const start = { base: 'model', renderer, tokenize: folderTokenizer(folder), write: () => answer };
+    const [able, unable] = [await startVllm(start), await startVllm({ ...start, lora: false })];
+    open.push(able, unable);
+    const folderOf = mkdtempSync(join(tmpdir(), 'astroflow-check-'));
+    const publish = { via: 'vllm-lora', folder: folderOf };
+    const baseUrl = `${able.baseUrl} ${unable.baseUrl}`;
+    const rows = await checkServices(of({ baseUrl, publish }), {}, options);
+    expect(seen(rows, 'publish')).toEqual({
+      via: 'yes: vllm-lora',
+      folder: `yes: ${folderOf}, which the servers must see under this path`,
+      'route of server-0': 'yes: /v1/load_lora_adapter',
+      'route of server-1': 'stops: there is no /v1/load_lora_adapter',
+    });
+    expect(able.adapters.size).toBe(0);
+    rmSync(folderOf, { recursive: true });
+  });
+
+  it('looks for the program of a command, and for the weights that SGLang has', async () => {
+    const server = await startSglang({ base: 'model', basePath: '/b', renderer, write: () => answer });
+    open.push(server);
+    const command = (program: string) =>
+      of({ baseUrl: server.baseUrl, publish: { via: 'command', command: [program] } });
+    const env = { PATH: process.env.PATH };
+    const found = seen(await checkServices(command('sh'), env, options), 'publish');
+    expect(found.command).toMatch(/^yes: \/.*\/sh$/);
+    const missing = seen(await checkServices(command('no-such-program'), env, options), 'publish');
+    expect(missing.command).toBe('stops: no-such-program is no program');
+    const publish = { via: 'sglang-disk', folder: 'relative', base: '/b' };
+    expect(seen(await checkServices(of({ baseUrl: server.baseUrl, publish }), {}, options), 'publish')).toEqual({
+      via: 'yes: sglang-disk',
+      folder: 'stops: relative',
+      'route of server-0': 'yes: /update_weights_from_disk; its weights are called "default"',
+    });
   });
 });

@@ -1,5 +1,9 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { create } from 'tar';
 import { createRandom, deriveSeed, type Random } from '../../src/core/seed.ts';
 import type { Renderer } from '../../src/services/renderer/renderer.ts';
 import { scriptedLogprob } from '../../src/services/scripted/sampler.ts';
@@ -78,6 +82,17 @@ export async function startTinkerServer(options: {
     return { path };
   }
 
+  /** Sampler weights as a tar of a PEFT adapter's files, whose text says which weights they are. */
+  function archive(path: string): Uint8Array {
+    found(saved, path);
+    const folder = mkdtempSync(join(tmpdir(), 'tinker-archive-'));
+    const names = ['adapter_config.json', 'adapter_model.safetensors'];
+    for (const name of names) writeFileSync(join(folder, name), JSON.stringify({ path }));
+    const bytes = create({ cwd: folder, sync: true, portable: true }, names).read() as Uint8Array;
+    rmSync(folder, { recursive: true });
+    return bytes;
+  }
+
   // biome-ignore lint/suspicious/noExplicitAny: bodies of many shapes, each used as the protocol defines it.
   const operations: Record<string, (body: any) => unknown> = {
     '/asample': sample,
@@ -138,6 +153,15 @@ export async function startTinkerServer(options: {
     let text = '';
     for await (const chunk of request) text += chunk;
     const path = (request.url ?? '').replace('/api/v1', '');
+    const packed = /^\/training_runs\/([^/]+)\/checkpoints\/([^/]+)\/([^/]+)\/archive$/.exec(path);
+    if (packed !== null) {
+      response.writeHead(302, { location: `/download/${packed.slice(1).join('/')}` });
+      return void response.end();
+    }
+    if (path.startsWith('/download/')) {
+      response.writeHead(200, { 'content-type': 'application/x-tar' });
+      return void response.end(archive(`tinker://${path.slice('/download/'.length)}`));
+    }
     const { status, json } = answer(path, text === '' ? {} : JSON.parse(text));
     response.writeHead(status, { 'content-type': 'application/json' });
     response.end(JSON.stringify(json));

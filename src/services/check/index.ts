@@ -4,7 +4,8 @@ import { createRenderer } from '../renderer/tokenizer.ts';
 import { type CheckRow, createFindings, stops, unknown, yes } from './finding.ts';
 import { firstPrompts } from './first-problem.ts';
 import { checkJobTrainer } from './job.ts';
-import { type Asks, checkOpenAiSampler, needsExactTokens } from './openai-sampler.ts';
+import { type Asks, needsExactTokens } from './openai-sampler.ts';
+import { checkPool } from './pool.ts';
 import { checkRole } from './role.ts';
 import { checkTinkerSampler, checkTinkerTrainer } from './tinker.ts';
 
@@ -74,7 +75,7 @@ async function checkSampler(
   const { sampler, base } = config.policy;
   switch (sampler.kind) {
     case 'openai':
-      return checkOpenAiSampler({ config, sampler, env, asks, deadlineMs });
+      return checkPool({ config, sampler, env, asks, deadlineMs });
     case 'tinker':
       return checkTinkerSampler({
         section: sampler,

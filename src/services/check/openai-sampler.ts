@@ -25,6 +25,8 @@ export interface SamplerCheck {
   /** Null: there is nothing to ask, so only the address and the model are looked at. */
   asks: Asks | null;
   deadlineMs: number;
+  /** What its rows are called; left out, `sampler`. */
+  service?: string;
 }
 
 export interface Asks {
@@ -37,7 +39,7 @@ type Trial = Omit<SamplerCheck, 'asks'> & Asks;
 
 /** What a server behind `/v1/completions` can do, and what follows for the run. About seven short requests. */
 export async function checkOpenAiSampler(check: SamplerCheck): Promise<Findings['rows']> {
-  const findings = createFindings('sampler', check.deadlineMs);
+  const findings = createFindings(check.service ?? 'sampler', check.deadlineMs);
   const { config, asks } = check;
   const connection = () => connectOpenAi(check.sampler, check.env, of);
   const known = await checkModels(findings, { connection, of, model: config.policy.base });

@@ -23,7 +23,10 @@ export function commandPublisher(config: Config, env: NodeJS.ProcessEnv, base: s
   const weightsOf = new Map<string, string>();
 
   async function run(weights: string, name: string, signal: AbortSignal): Promise<string> {
-    const filled = config.command.map((part) => part.replaceAll('{weights}', weights).replaceAll('{name}', name));
+    const { command } = config;
+    const isTold = command.some((part) => /\{(weights|name)\}/.test(part));
+    const parts = isTold ? command : [...command, '{weights}', '{name}'];
+    const filled = parts.map((part) => part.replaceAll('{weights}', weights).replaceAll('{name}', name));
     const said = await runCommand(filled, env, config.timeoutMs, signal);
     return said.trim().split(/\r?\n/).at(-1)?.trim() || name;
   }

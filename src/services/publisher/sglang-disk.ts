@@ -10,7 +10,10 @@ type Config = Extract<PublishConfig, { via: 'sglang-disk' }>;
 
 /** What SGLang calls the weights that it was started with. */
 const STARTED_WITH = 'default';
-const UPDATE = '/update_weights_from_disk';
+export const updateRoute = {
+  path: '/update_weights_from_disk',
+  start: 'serve the model with SGLang, or publish otherwise',
+};
 const loadRoute = {
   path: '/load_lora_adapter',
   start: 'start SGLang with --enable-lora, --max-lora-rank and --lora-target-modules',
@@ -33,7 +36,7 @@ export function sglangDisk(config: Config, env: NodeJS.ProcessEnv, base: string)
   async function replace(version: string, folder: string, server: Server, signal: AbortSignal): Promise<void> {
     // Without the flush, prefixes of the old weights would answer for the new ones.
     const body = { model_path: folder, weight_version: version, flush_cache: true };
-    const said = await callRoute(server, { method: 'post', path: UPDATE, body }, timeoutMs, signal);
+    const said = await callRoute(server, { method: 'post', path: updateRoute.path, body }, timeoutMs, signal);
     const { success, message } = said as { success?: boolean; message?: string };
     if (success === true) return;
     const why = `${server.of.name} at ${server.root} did not load ${folder}: ${message ?? JSON.stringify(said)}`;

@@ -32,6 +32,12 @@ describe('a command that publishes', () => {
     expect(readFileSync(join(folder, 'given'), 'utf8')).toBe(`/jobs/rl-search/model\nas-${version}\n`);
   });
 
+  it('is given both as its last arguments where it names neither', async () => {
+    const command = ['/bin/sh', '-c', 'echo "$0 $#"'];
+    const of = createPublisher({ via: 'command', command, timeoutMs: 5_000 }, {}, 'base');
+    expect(await of.publish('/jobs/a/model', async () => '', signal)).toBe('/jobs/a/model 1');
+  });
+
   it('names the model by the last line that it writes', async () => {
     expect(await publish(publisher('echo restarting; echo policy-7; echo " "'))).toBe('policy-7');
   });
