@@ -1,8 +1,9 @@
 import { leastLoaded } from '../../core/routing.ts';
+import { resolveConnection } from '../address.ts';
 import { ServiceError } from '../errors.ts';
 import type { Gates, Load } from '../gate.ts';
 import { connectOpenAi, type OpenAiService } from '../openai/client.ts';
-import { endpointsOf, type PoolConfig } from './endpoints.ts';
+import { endpointsOf, type PoolConfig, rootOf } from './endpoints.ts';
 import { createMember, type Member } from './member.ts';
 import { listModels, type Server } from './server.ts';
 import type { Versions } from './versions.ts';
@@ -48,15 +49,16 @@ export function createPool(
   env: NodeJS.ProcessEnv,
   { of, gates, versions, warn, now = Date.now, list = listModels }: PoolOptions,
 ): Pool {
-  const known = new Map<string, { member: Member; apiKey: unknown }>();
+  const known = new Map<string, { member: Member; apiKey: string | undefined }>();
   let current: Member[] = [];
 
   /** By address and key: what was learned of a server is kept as long as it is that one. */
   function members(): Member[] {
     current = endpointsOf(config, env, of.path).map(({ name, config: own, path }) => {
+      const { baseUrl, apiKey } = resolveConnection(own, env, path);
+      const before = known.get(rootOf(baseUrl));
+      if (before !== undefined && before.apiKey === apiKey && before.member.server.name === name) return before.member;
       const { client, root } = connectOpenAi(own, env, { ...of, path });
-      const before = known.get(root);
-      if (before?.apiKey === client.apiKey && before?.member.server.name === name) return before.member;
       const member = createMember({
         server: { name, root, client, of },
         gate: gates(root, own.maxConcurrency),
@@ -67,7 +69,7 @@ export function createPool(
         list,
         isAlone: () => current.length < 2,
       });
-      known.set(root, { member, apiKey: client.apiKey });
+      known.set(root, { member, apiKey });
       return member;
     });
     return current;
