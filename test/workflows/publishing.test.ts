@@ -10,6 +10,7 @@ import { tokenizerRenderer } from '../../src/services/renderer/tokenizer.ts';
 import { astroPipeline, evaluate } from '../../src/workflows/index.ts';
 import { gsm8kWriter } from '../support/gsm8k-writer.ts';
 import { type Pipeline, startPipeline } from '../support/pipeline.ts';
+import { servedRun } from '../support/served-run.ts';
 import { startSglang } from '../support/sglang-double.ts';
 import { startTinkerServer, type TinkerServer } from '../support/tinker-server.ts';
 import { startVllm, type VllmDouble } from '../support/vllm-double.ts';
@@ -35,39 +36,6 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'astroflow-publishing-'));
   return () => rm(folder, { recursive: true, force: true });
 });
-
-/** A run that samples on servers of one kind and trains on a Tinker server, whose adapters must be brought to them. */
-function runOf(name: string, sampler: object, samples = 2): RunConfigInput {
-  const file = 'data/gsm8k-train.jsonl';
-  return {
-    run: name,
-    salt: name,
-    onFailure: 'fail',
-    task: { name: 'math' },
-    arms: ['search'],
-    policy: {
-      base,
-      revision: '1',
-      tokenizer,
-      template: 'chat',
-      sampler: { kind: 'openai', ...sampler },
-      trainer: { kind: 'tinker', baseUrl: trainer.baseUrl, loraRank: 8 },
-    },
-    search: { problems: { file, limit: 4 }, rounds: 3, maxStepTokens: 1000, maxRolloutTokens: 3000 },
-    sft: { stepsPerChunk: 2, search: { steps: 2, batchSize: 4, warmupSteps: 1 } },
-    rl: {
-      difficulty: { low: 0, high: 1 },
-      search: { iterations: 3, promptsPerIteration: 4, groupSize: 4, maxTokens: 4000 },
-    },
-    evaluate: {
-      benchmarks: { first: { file, limit: 4 } },
-      overlap: 'allow',
-      samplesPerProblem: samples,
-      maxTokens: 4000,
-      bootstrapSamples: 100,
-    },
-  } as RunConfigInput;
-}
 
 const start = (port?: number) => startVllm({ base, renderer, write, ...(port !== undefined && { port }) });
 const portOf = ({ baseUrl }: VllmDouble) => Number(new URL(baseUrl).port);
@@ -115,7 +83,7 @@ describe('a run whose adapters are brought to two vLLM servers', () => {
     };
     // Fine-tuned, and one iteration of reinforcement learning: the second one is being sampled or updated.
     const lost = two.until(() => two.adapters.size === 2).then(() => two.close());
-    await execute('two-servers', runOf('two-servers', sampler));
+    await execute('two-servers', servedRun('two-servers', trainer.baseUrl, sampler));
     await lost;
 
     const summary = await summaryOf('two-servers');
@@ -137,7 +105,7 @@ describe('a run whose adapters are brought to two vLLM servers', () => {
     // New processes on the same ports, which have nothing; another number of samples is another evaluation.
     await one.close();
     const again = [await start(portOf(one)), await start(portOf(two))];
-    await execute('two-servers-again', runOf('two-servers', sampler, 1), evaluate);
+    await execute('two-servers-again', servedRun('two-servers', trainer.baseUrl, sampler, 1), evaluate);
     for (const { adapters } of again) {
       expect([...adapters.keys()].sort()).toEqual([versions[0], versions[3]].sort());
     }
@@ -146,7 +114,7 @@ describe('a run whose adapters are brought to two vLLM servers', () => {
     await rm(join(folder, 'published'), { recursive: true });
     await Promise.all(again.map((server) => server.close()));
     const last = [await start(portOf(one)), await start(portOf(two))];
-    await execute('two-servers-anew', runOf('two-servers', sampler, 3), evaluate);
+    await execute('two-servers-anew', servedRun('two-servers', trainer.baseUrl, sampler, 3), evaluate);
     for (const { adapters } of last) {
       expect(adapters.size).toBe(2);
       expect(versions).not.toContain([...adapters.keys()][0]);
@@ -165,7 +133,7 @@ describe('a run on SGLang', () => {
       endpoints: servers.map(({ baseUrl }, at) => ({ name: `gpu-${at}`, baseUrl })),
       publish: { via: 'sglang-disk', folder: join(folder, 'published'), base: '/models/base' },
     };
-    await execute('sglang', runOf('sglang', sampler));
+    await execute('sglang', servedRun('sglang', trainer.baseUrl, sampler));
     const summary = await summaryOf('sglang');
     expect(summary.scores.map(({ checkpoint }) => checkpoint)).toEqual(['base', 'search-sft', 'search-rl']);
     const rollouts = await rolloutsOf(summary);

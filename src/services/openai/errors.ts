@@ -54,7 +54,8 @@ function retryAfterMs(headers: Headers | undefined): number | undefined {
   return Number.isFinite(wait) && wait >= 0 ? wait : undefined;
 }
 
-function codeOf(error: unknown): string | undefined {
+/** The system's or the HTTP client's name for what went wrong, from the first cause that has one. */
+export function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   return 'code' in error && typeof error.code === 'string' ? error.code : codeOf(error.cause);
 }

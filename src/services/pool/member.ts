@@ -1,8 +1,8 @@
-import { APIConnectionError, APIConnectionTimeoutError } from 'openai';
 import { type FailureKind, failed, type Health, healthy, isDue, takesPart } from '../../core/health.ts';
 import type { Candidate } from '../../core/routing.ts';
 import { ServiceError } from '../errors.ts';
 import type { Gate } from '../gate.ts';
+import { codeOf } from '../openai/errors.ts';
 import type { listModels, Server } from './server.ts';
 import type { Versions } from './versions.ts';
 
@@ -190,11 +190,20 @@ export function createMember(options: MemberOptions): Member {
   };
 }
 
+/** A connection that broke, on the other hand, may only have been an idle one that the server had closed. */
+const nobodyListens: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
 /** What a request's end says about its server; null: nothing against it. */
 function failureOf(error: unknown): FailureKind | null {
   if (!(error instanceof ServiceError) || error.kind !== 'retryable') return null;
-  const { cause } = error;
-  if (cause instanceof APIConnectionError && !(cause instanceof APIConnectionTimeoutError)) return 'unreachable';
+  if (nobodyListens.has(codeOf(error.cause) ?? '')) return 'unreachable';
   if (error.status === undefined) return 'failing';
   // A server that says when to come back is busy, not broken; the gate waits for it.
   return error.status >= 500 && error.retryAfterMs === undefined ? 'failing' : null;

@@ -11,6 +11,8 @@ type Config = Extract<PublishConfig, { via: 'command' }>;
 const service = 'the publisher (policy.sampler.publish)';
 /** Of what a command wrote, for its error. */
 const TAIL = 2_000;
+/** For what it wrote last to arrive. */
+const REST_MS = 250;
 
 /**
  * A program of the operator's: it has done its work when the sampler serves the weights. Its last line of output may
@@ -100,8 +102,9 @@ async function runCommand(
   try {
     const ended = await new Promise<{ code: number | null; by: string | null }>((resolve, reject) => {
       child.once('error', reject);
+      child.once('close', (code, by) => resolve({ code, by }));
       // The end of the program, not of all that holds its output: a server that it started in the background does.
-      child.once('exit', (code, by) => setImmediate(() => resolve({ code, by })));
+      child.once('exit', (code, by) => setTimeout(() => resolve({ code, by }), REST_MS));
     });
     signal.throwIfAborted();
     if (isLate) throw failed(`took longer than ${timeoutMs} ms (policy.sampler.publish.timeoutMs)`);

@@ -1,5 +1,4 @@
 import fc from 'fast-check';
-import { APIConnectionError } from 'openai';
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../../src/services/errors.ts';
 import { createGates } from '../../../src/services/gate.ts';
@@ -17,7 +16,7 @@ const turns = async (count = 20) => {
 const unreachable = () =>
   new ServiceError('retryable', 'nobody listens', {
     service: of.name,
-    cause: new APIConnectionError({ message: 'Connection error.' }),
+    cause: Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }),
   });
 const broken = () => new ServiceError('retryable', 'broken', { service: of.name, status: 500 });
 const lost = () => new ServiceError('lost', 'no such model', { service: of.name, status: 404 });
