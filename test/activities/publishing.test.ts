@@ -29,7 +29,7 @@ beforeEach(async () => {
   plan = await lab.plan(servedRun('lab', trainer.baseUrl, { baseUrl, publish }));
   await searchAll(lab, plan);
   await linearizeAll(lab, plan);
-});
+}, 30_000);
 afterEach(async () => {
   await Promise.all([...servers, trainer].map((server) => server.close()));
   await lab.close();
@@ -58,7 +58,8 @@ async function rolloutsOf(iteration: number): Promise<RolloutRecord[]> {
   return lab.store.getLines<RolloutRecord>((await lab.store.find(name))!);
 }
 
-describe('a policy whose adapters are brought to vLLM', () => {
+// A whole search, rows and fine-tuning stand before each of them.
+describe('a policy whose adapters are brought to vLLM', { timeout: 30_000 }, () => {
   it('samples each iteration from the version before, on all servers that are there', async () => {
     let checkpoint = await fineTuneArm(lab, plan, 'search');
     const versions = [checkpoint.samplerModel];

@@ -20,7 +20,7 @@ export function servedRun(name: string, trainerUrl: string, sampler: object, sam
       sampler: { kind: 'openai', ...sampler },
       trainer: { kind: 'tinker', baseUrl: trainerUrl, loraRank: 8 },
     },
-    search: { problems: { file, limit: 4 }, rounds: 2, maxStepTokens: 1000, maxRolloutTokens: 3000 },
+    search: { problems: { file, limit: 4 }, rounds: 3, maxStepTokens: 1000, maxRolloutTokens: 3000 },
     sft: { stepsPerChunk: 2, search: { steps: 2, batchSize: 4, warmupSteps: 1 } },
     rl: {
       difficulty: { low: 0, high: 1 },
