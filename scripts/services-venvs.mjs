@@ -132,8 +132,7 @@ async function make(environment) {
 async function attempt(title, run) {
   await step(title, async () => {
     const { code, output } = await run();
-    if (code !== 0)
-      throw new Unavailable(`${title}: that failed (all of its output is in ${logFile})\n${tail(output)}`);
+    if (code !== 0) throw new Unavailable(`it could not be installed (all output is in ${logFile})\n${tail(output)}`);
   });
 }
 

@@ -62,6 +62,9 @@ export async function startSkyrl(folder: string): Promise<SkyrlServer> {
         HF_HUB_OFFLINE: '1',
         JAX_PLATFORMS: 'cpu',
         UV_OFFLINE: '1',
+        // What was compiled once is there after a restart, and for the next run of the tests.
+        JAX_COMPILATION_CACHE_DIR: join(dirname(bin), 'jax-cache'),
+        JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS: '0.2',
         PYTHONDONTWRITEBYTECODE: '1',
       },
     });
