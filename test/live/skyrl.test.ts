@@ -291,7 +291,7 @@ describe.skipIf(missing)('SkyRL', () => {
       await trained.step(input(), adam, signal);
       const before = logprobs(await trained.forward(input(), signal));
       const serving = servingModels(client);
-      const score = () => serving.through(path, (model_path) => promptLogprobs({ model_path }));
+      const score = () => serving.through(path, (model_path) => promptLogprobs({ model_path }), signal);
       expect(await score()).toEqual(close(early));
       await trained.unload(signal);
       expect(await score()).toEqual(close(early));
@@ -300,7 +300,7 @@ describe.skipIf(missing)('SkyRL', () => {
 
     it('are lost when their state is gone', async () => {
       const nowhere = path.replace('early', 'never');
-      const asked = servingModels(client).through(nowhere, (model_path) => sample({ model_path }));
+      const asked = servingModels(client).through(nowhere, (model_path) => sample({ model_path }), signal);
       await expect(asked).rejects.toMatchObject({ kind: 'lost', status: 404 });
     });
   });
@@ -314,7 +314,7 @@ describe.skipIf(missing)('SkyRL', () => {
     const next = await before.step(input(), adam, signal);
     const [stepped] = logprobs(await before.forward(input(), signal));
     const serving = servingModels(client);
-    const score = () => serving.through(sampler, (model_path) => promptLogprobs({ model_path }));
+    const score = () => serving.through(sampler, (model_path) => promptLogprobs({ model_path }), signal);
     expect(await score()).toEqual([null, ...close(scored ?? [])]);
 
     await server.kill();

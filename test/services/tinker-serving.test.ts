@@ -41,7 +41,7 @@ describe('weights are served', () => {
     server.answer(future, ...answers('a', 'b'));
     const paths: string[] = [];
     const serving = servingModels(client);
-    for (const name of ['a', 'b', 'a']) await serving.through(weights(name), ask(paths));
+    for (const name of ['a', 'b', 'a']) await serving.through(weights(name), ask(paths), signal);
     expect(paths).toEqual(['m1/sampler_weights/a', 'm2/sampler_weights/b', 'm1/sampler_weights/a'].map(tinker));
     expect(bodies('/create_session')).toHaveLength(1);
     expect(bodies('/create_model')).toMatchObject([
@@ -55,7 +55,7 @@ describe('weights are served', () => {
     server.answer(future, ...answers('a'));
     const paths: string[] = [];
     const serving = servingModels(client);
-    await Promise.all([1, 2, 3].map(() => serving.through(weights('a'), ask(paths))));
+    await Promise.all([1, 2, 3].map(() => serving.through(weights('a'), ask(paths), signal)));
     expect(paths).toEqual(new Array(3).fill(tinker('m1/sampler_weights/a')));
     expect(bodies('/create_model')).toHaveLength(1);
   });
@@ -65,17 +65,21 @@ describe('weights are served', () => {
     const paths: string[] = [];
     const serving = servingModels(client);
     const prompt = { chunks: [] };
-    await serving.through(weights('a'), async (path) => {
-      paths.push(path);
-      if (paths.length > 1) return;
-      await (await client.sample({ model_path: path, prompt, num_samples: 1, sampling_params: {} }, signal)).result();
-    });
+    await serving.through(
+      weights('a'),
+      async (path) => {
+        paths.push(path);
+        if (paths.length > 1) return;
+        await (await client.sample({ model_path: path, prompt, num_samples: 1, sampling_params: {} }, signal)).result();
+      },
+      signal,
+    );
     expect(paths).toEqual(['m1/sampler_weights/a', 'm2/sampler_weights/a'].map(tinker));
   });
 
   it('not at all when their state is gone', async () => {
     server.answer('/weights_info', { status: 404, json: { detail: 'Checkpoint not found' } });
-    const lost = servingModels(client).through(weights('a'), ask([]));
+    const lost = servingModels(client).through(weights('a'), ask([]), signal);
     await expect(lost).rejects.toMatchObject({ kind: 'lost' });
     expect(bodies('/create_model')).toEqual([]);
   });
@@ -87,14 +91,14 @@ describe('a server that is full of models', () => {
   it('is given back the model that was not used for longest', async () => {
     server.answer(future, ...answers('a', 'b'), full, { json: {} }, ...answers('c'));
     const serving = servingModels(client);
-    for (const name of ['a', 'b', 'b', 'c']) await serving.through(weights(name), ask([]));
+    for (const name of ['a', 'b', 'b', 'c']) await serving.through(weights(name), ask([]), signal);
     expect(bodies('/unload_model')).toMatchObject([{ model_id: 'm1' }]);
   });
 
   it('is not given back one that is in use', async () => {
     server.answer(future, ...answers('a'), full);
     const serving = servingModels(client);
-    const paused = serving.through(weights('a'), () => serving.through(weights('b'), ask([])));
+    const paused = serving.through(weights('a'), () => serving.through(weights('b'), ask([]), signal), signal);
     await expect(paused).rejects.toSatisfy((error) => error instanceof TinkerError && error.kind === 'paused');
     expect(bodies('/unload_model')).toEqual([]);
   });
@@ -103,7 +107,7 @@ describe('a server that is full of models', () => {
     const names = ['a', 'b', 'c', 'd'];
     server.answer(future, ...answers(...names), { json: {} }, ...answers('e'));
     const serving = servingModels(client);
-    for (const name of [...names, 'e']) await serving.through(weights(name), ask([]));
+    for (const name of [...names, 'e']) await serving.through(weights(name), ask([]), signal);
     expect(bodies('/unload_model')).toMatchObject([{ model_id: 'm1' }]);
   });
 });

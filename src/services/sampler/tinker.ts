@@ -40,12 +40,17 @@ export function tinkerSampler(
   const serving = new WeakMap<TinkerClient, ReturnType<typeof servingModels>>();
 
   /** From the model itself, or from whatever serves its weights. */
-  async function sampleFrom<T>(client: TinkerClient, model: string, ask: (from: From) => Promise<T>): Promise<T> {
+  async function sampleFrom<T>(
+    client: TinkerClient,
+    model: string,
+    ask: (from: From) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
     if (!model.startsWith('tinker://')) return ask({ base_model: model });
     if (client.can.samplerWeights === 'stored') return ask({ model_path: model });
     const models = serving.get(client) ?? servingModels(client);
     serving.set(client, models);
-    return models.through(model, (path) => ask({ model_path: path }));
+    return models.through(model, (path) => ask({ model_path: path }), signal);
   }
 
   /** One prompt, from its turn at the gate to its samples; a lost promise is asked for anew by whoever retries. */
@@ -61,9 +66,12 @@ export function tinkerSampler(
           };
           const watch = { onPending, onOverload: overloaded };
           return withServiceErrors(() =>
-            sampleFrom(client, model, async (from) => {
-              return (await client.sample({ ...from, ...input }, signal, watch)).result();
-            }),
+            sampleFrom(
+              client,
+              model,
+              async (from) => (await client.sample({ ...from, ...input }, signal, watch)).result(),
+              signal,
+            ),
           );
         },
         signal,

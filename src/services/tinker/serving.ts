@@ -1,3 +1,4 @@
+import { unlessAborted } from './abort.ts';
 import type { TinkerClient } from './client.ts';
 import { TinkerError } from './errors.ts';
 import { parseTinkerPath } from './protocol.ts';
@@ -101,12 +102,12 @@ export function servingModels(client: TinkerClient) {
      * @param weights `tinker://RUN/sampler_weights/NAME`
      * @throws TinkerError `lost` where the weights themselves are gone
      */
-    async through<T>(weights: string, ask: (path: string) => Promise<T>): Promise<T> {
+    async through<T>(weights: string, ask: (path: string) => Promise<T>, signal: AbortSignal): Promise<T> {
       for (let again = false; ; again = true) {
         const entry = find(weights);
         entry.users += 1;
         try {
-          return await ask(await entry.path);
+          return await ask(await unlessAborted(entry.path, signal));
         } catch (error) {
           if (!(error instanceof TinkerError) || error.kind !== 'lost') throw error;
           forget(weights, entry);
