@@ -134,7 +134,9 @@ export function createJobTrainingActivities(deps: ActivityDeps) {
 
     if (state.status !== 'succeeded') {
       const log = await tailOf(jobs, id, at.signal);
-      const message = `job ${id} ${state.status}: ${state.message}; its log ends with\n${log}`;
+      // The program's last words first: what people are shown of a failure is its beginning.
+      const words = [lastLine(log), state.message].filter(Boolean).join('; ');
+      const message = `job ${id} ${state.status}: ${words}; its log ends with\n${log}`;
       // The next attempt finds this job ended and begins another, which goes on from the trainer's newest checkpoint.
       if (state.cause === 'program') throw failure('JobFailed', message);
       throw new ServiceError('retryable', message, { service: 'the training job' });
