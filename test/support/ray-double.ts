@@ -22,6 +22,8 @@ export interface RayDouble {
   dropNextAnswer(): void;
   /** A job ends as Ray words it. */
   fail(id: string, errorType: string, more?: { message: string; driver_exit_code: number }): void;
+  /** The next request to stop a job comes before Ray has made the job's supervisor. */
+  stopEarly(): void;
   /** More of its log. */
   write(id: string, text: string): void;
   /** The next submission is answered by HTTP 500 and this text. */
@@ -40,6 +42,7 @@ export async function rayDouble(options: { token?: string } = {}): Promise<RayDo
   const submissions: Record<string, unknown>[] = [];
   let drop = false;
   let refusal: string | null = null;
+  let early = false;
 
   function start(body: Record<string, unknown>): void {
     const { env_vars } = (body.runtime_env ?? {}) as { env_vars?: Record<string, string> };
@@ -109,6 +112,10 @@ export async function rayDouble(options: { token?: string } = {}): Promise<RayDo
     if (job === undefined) return say(404, `Job ${id} does not exist`);
     if (action === 'logs') return say(200, { logs: job.logs });
     if (action === 'stop') {
+      if (early) {
+        early = false;
+        return say(200, { stopped: false });
+      }
       job.status = 'STOPPING';
       process.kill(-(job.child.pid ?? 0), 'SIGTERM');
       return say(200, { stopped: true });
@@ -133,6 +140,9 @@ export async function rayDouble(options: { token?: string } = {}): Promise<RayDo
     submissions,
     dropNextAnswer() {
       drop = true;
+    },
+    stopEarly() {
+      early = true;
     },
     refuse(text) {
       refusal = text;

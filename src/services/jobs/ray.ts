@@ -123,14 +123,22 @@ export function rayJobs({ connection, timeoutMs, sleep = defaultSleep }: RayOpti
       return { text: logs.slice(after), next: Math.max(after, logs.length) };
     },
 
-    /** Of one that has not begun, Ray keeps the request: it begins such a job only to end it. */
+    /**
+     * Of a job that waits, Ray keeps the request and begins it only to end it; of one that it has just accepted, it does
+     * not yet, and says so.
+     */
     async stop(id, signal) {
-      const status = async () => (await find(id, signal))?.status;
-      const before = await status();
-      if (before !== 'pending' && before !== 'running') return;
-      await request('POST', `/api/jobs/${encodeURIComponent(id)}/stop`, signal);
-      for (let waited = 0; waited < STOP_MS && (await status()) === 'running'; waited += LOOK_MS)
+      let isNoted = false;
+      for (let waited = 0; waited < STOP_MS; waited += LOOK_MS) {
+        const status = (await find(id, signal))?.status;
+        if (status !== 'pending' && status !== 'running') return;
+        if (!isNoted) {
+          const answer = await request('POST', `/api/jobs/${encodeURIComponent(id)}/stop`, signal);
+          isNoted = answer !== null && parse<{ stopped: boolean }>(answer).stopped;
+        }
+        if (isNoted && status === 'pending') return;
         await sleep(LOOK_MS, signal);
+      }
     },
   };
 }

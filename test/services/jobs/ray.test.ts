@@ -113,6 +113,15 @@ describe('a job of a Ray cluster', () => {
     });
   });
 
+  it('is told again to stop where Ray could not tell it yet', async () => {
+    ray = await rayDouble();
+    ray.stopEarly();
+    const jobs = open(ray.address);
+    await jobs.submit(spec, signal);
+    await jobs.stop('job-1', signal);
+    expect(await jobs.get('job-1', signal)).toMatchObject({ status: 'stopped' });
+  });
+
   it('is still running while it is being stopped', async () => {
     ray = await rayDouble();
     const jobs = open(ray.address);
