@@ -1,0 +1,79 @@
+// The pictures of pages in README and docs, from a run's stored artifacts:
+//   npm run screenshots [-- RUN]      ASTROFLOW_HOME says where the run lies; without a name it is the demo's
+// Look at each before you commit it.
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { chromiumPath, launchChromium, noBrowser } from './chromium.mjs';
+
+const root = resolve(fileURLToPath(new URL('..', import.meta.url)));
+const images = join(root, 'docs', 'images');
+
+/**
+ * A picture of a page: of what a person at a desk or with a phone sees, or of one element of it.
+ * @typedef {object} Shot
+ * @property {string} file name under docs/images
+ * @property {'light' | 'dark'} colorScheme
+ * @property {{ width: number, height: number }} viewport
+ * @property {string} [click] what is clicked first
+ * @property {string} [of] the element; left out: the page from its top
+ * @property {string} [until] from the page's top to the end of this element
+ */
+
+/** @type {readonly Shot[]} */
+const report = [
+  { file: 'report.png', colorScheme: 'light', viewport: { width: 1000, height: 1000 }, until: '#scores' },
+  {
+    file: 'report-tree.png',
+    colorScheme: 'dark',
+    viewport: { width: 1000, height: 1000 },
+    click: '#tree-1 [data-node="1"] circle:nth-of-type(2)',
+    of: '#tree-1',
+  },
+  { file: 'report-behaviour.png', colorScheme: 'light', viewport: { width: 1000, height: 1000 }, of: '#behaviour' },
+];
+
+/**
+ * @param {import('playwright-core').Browser} browser
+ * @param {string} url
+ * @param {readonly Shot[]} shots
+ */
+async function shoot(browser, url, shots) {
+  for (const { file, colorScheme, viewport, click, of, until } of shots) {
+    const page = await browser.newPage({ colorScheme, viewport, deviceScaleFactor: 1.25 });
+    await page.goto(url);
+    if (click !== undefined) await page.locator(click).click();
+    const path = join(images, file);
+    if (of !== undefined) await page.locator(of).screenshot({ path });
+    else {
+      const end = until === undefined ? null : await page.locator(until).boundingBox();
+      const height = end === null ? viewport.height : Math.ceil(end.y + end.height) + 16;
+      await page.screenshot({ path, fullPage: true, clip: { x: 0, y: 0, width: viewport.width, height } });
+    }
+    await page.close();
+    console.log(path);
+  }
+}
+
+async function main() {
+  const executable = chromiumPath(process.env);
+  if (executable === null) throw new Error(noBrowser);
+  const run = process.argv[2] ?? 'demo';
+  const folder = mkdtempSync(join(tmpdir(), 'astroflow-screenshots-'));
+  const browser = await launchChromium(executable);
+  try {
+    const page = join(folder, 'report.html');
+    execFileSync(process.execPath, [join(root, 'bin', 'astroflow.js'), 'report', run, '--out', page], {
+      stdio: 'inherit',
+    });
+    await shoot(browser, pathToFileURL(page).href, report);
+  } finally {
+    await browser.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+await main();
