@@ -67,16 +67,20 @@ const fonts: readonly (readonly [file: string, classes: RegExp])[] = [
   ['Size4-Regular', /size4/],
 ];
 
+/** Formulas stand in texts whose spaces and lines are kept, on screens that may be narrower than they are. */
+const placement = '.katex{white-space:normal}.katex-display{margin:.4em 0;overflow-x:auto;overflow-y:hidden}';
+
 /** KaTeX's style sheet with the fonts that a page's formulas need, inside it; empty for a page without formulas. */
 export function mathsStyles(markup: string): string {
   if (!markup.includes('class="katex')) return '';
   const used = [...new Set([...markup.matchAll(/class="([^"]*)"/g)].map((match) => match[1]))].join(' ');
   const folder = dirname(createRequire(import.meta.url).resolve('katex/dist/katex.min.css'));
   const sheet = readFileSync(join(folder, 'katex.min.css'), 'utf8');
-  return sheet.replace(/@font-face\{[^}]*\}/g, (rule) => {
+  const withFonts = sheet.replace(/@font-face\{[^}]*\}/g, (rule) => {
     const file = /fonts\/KaTeX_([\w-]+)\.woff2/.exec(rule)?.[1] ?? '';
     if (!fonts.some(([name, classes]) => name === file && classes.test(used))) return '';
     const data = readFileSync(join(folder, 'fonts', `KaTeX_${file}.woff2`)).toString('base64');
     return rule.replace(/src:[^;}]*/, `src:url(data:font/woff2;base64,${data}) format("woff2")`);
   });
+  return withFonts + placement;
 }
