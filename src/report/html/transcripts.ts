@@ -15,23 +15,30 @@ ${groups.map((group) => checkpointBlock(group, write))}
 }
 
 function checkpointBlock({ checkpoint, examples, looked }: TranscriptGroup, write: (text: string) => Html): Html {
+  // One is open: the first that goes back, where there is one.
+  const open = Math.max(
+    0,
+    examples.findIndex(({ moves }) => backtracksOf(moves) > 0),
+  );
   const number = (right: boolean) => examples.filter((example) => example.right === right).length;
   return html`<h3>${checkpoint}</h3>
 <p class="note">The first ${number(true)} right and ${number(false)} wrong of ${looked} problems looked at.</p>
-${examples.map((example, i) => transcript(example, i === 0, write))}
+${examples.map((example, i) => transcript(example, i === open, write))}
 `;
 }
 
 function transcript(example: Transcript, open: boolean, write: (text: string) => Html): Html {
   const { problem, problemId, moves, right, truncated, reason, tokens } = example;
-  const backtracks = moves.filter(({ kind }) => kind === 'backtrack').length;
+  const backtracks = backtracksOf(moves);
   const outcome = right ? 'right' : truncated ? 'cut off' : 'wrong';
-  return html`<details class="transcript"${open ? html` open` : null}><summary><span class="outcome ${right ? 'right' : 'wrong'}">${right ? '✓' : '✗'} ${outcome}</span> <span class="brief">${briefly(problem)}</span> <small>${tokens} tokens, goes back ${backtracks} ${backtracks === 1 ? 'time' : 'times'}</small></summary>
+  return html`<details class="transcript ${right ? 'right' : 'wrong'}"${open ? html` open` : null}><summary><span class="outcome ${right ? 'right' : 'wrong'}">${right ? '✓' : '✗'} ${outcome}</span> <span class="brief">${briefly(problem)}</span> <small>${tokens} tokens, goes back ${backtracks} ${backtracks === 1 ? 'time' : 'times'}</small></summary>
 <p class="problem"><b>Problem ${problemId}</b> ${write(problem)}</p>
 ${movesBlock(moves, write)}
 <p class="note">The checker: ${reason}</p></details>
 `;
 }
+
+const backtracksOf = (moves: Transcript['moves']) => moves.filter(({ kind }) => kind === 'backtrack').length;
 
 function briefly(text: string): string {
   const line = text.replace(/\s+/g, ' ').trim();
