@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
-import { attentionAttribute } from '../core/attention-attribute.ts';
 import { CliError } from './errors.ts';
 import { choosePort } from './ports.ts';
 import { type Child, lastLines, startChild } from './processes.ts';
+import { wantedAttributes } from './search-attributes.ts';
 
 export interface DevServer {
   address: string;
@@ -52,7 +52,8 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
 
 export function serverArguments(o: { port: number; uiPort: number; database?: string | undefined }): string[] {
   const args = ['server', 'start-dev', '--ip', '127.0.0.1', '--port', `${o.port}`, '--ui-port', `${o.uiPort}`];
-  args.push('--log-level', 'error', '--search-attribute', `${attentionAttribute}=Bool`);
+  args.push('--log-level', 'error');
+  for (const { name, type } of wantedAttributes) args.push('--search-attribute', `${name}=${type}`);
   // Without these two every transaction is flushed to disk, which makes the server three times slower.
   if (o.database !== undefined)
     args.push('--db-filename', o.database, '--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=1');

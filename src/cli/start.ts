@@ -1,12 +1,11 @@
-import type { Client, Connection, WorkflowHandle } from '@temporalio/client';
+import type { Client, WorkflowHandle } from '@temporalio/client';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
-import { attentionAttribute } from '../core/attention-attribute.ts';
 import { defaultTaskQueue } from '../workers/worker.ts';
 import { type ConfigDocument, readConfigFile, runNameFor } from './config-file.ts';
 import { temporalTarget, withClient } from './connection.ts';
 import { CliError } from './errors.ts';
 import type { Home } from './home.ts';
+import { startAttributes } from './search-attributes.ts';
 import { followToEnd } from './watch.ts';
 
 export const rootWorkflow = 'astroPipeline';
@@ -39,31 +38,12 @@ export async function startRun(
       args: [{ ...document, run }],
       workflowIdConflictPolicy: 'USE_EXISTING',
       staticSummary: `run ${run}`,
-      ...((await hasAttentionAttribute(client)) && { typedSearchAttributes: [{ key: attentionKey, value: false }] }),
+      typedSearchAttributes: await startAttributes(client, { run, workflow, document }),
     });
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError)
       throw new CliError(`${workflowId} exists already; choose another name with --run.`);
     throw error;
-  }
-}
-
-/** Of a look at the server's search attributes. */
-const probeMs = 5000;
-/** `INDEXED_VALUE_TYPE_BOOL` */
-const boolType = 5;
-const attentionKey = defineSearchAttributeKey(attentionAttribute, SearchAttributeType.BOOL);
-
-/** A server that does not say whether it has the attribute is treated as one without. */
-async function hasAttentionAttribute({ connection, options }: Client): Promise<boolean> {
-  try {
-    const { namespace } = options;
-    const { customAttributes } = await connection.withDeadline(Date.now() + probeMs, () =>
-      (connection as Connection).operatorService.listSearchAttributes({ namespace }),
-    );
-    return customAttributes?.[attentionAttribute] === boolType;
-  } catch {
-    return false;
   }
 }
 

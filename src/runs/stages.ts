@@ -160,7 +160,7 @@ async function rlSoFar(store: ArtifactStore, plan: RlPlan): Promise<SoFar> {
     done: curve.length,
     tokens,
     policy: last.policyVersion,
-    note: `pass rate ${last.passRate.toFixed(2)}, ${last.meanTokens.toFixed(0)} tokens`,
+    note: `reward ${last.meanReward.toFixed(2)}, pass rate ${last.passRate.toFixed(2)}, ${last.meanTokens.toFixed(0)} tokens`,
   };
 }
 

@@ -2,9 +2,11 @@ import { executeChild, setCurrentDetails, setHandler, workflowInfo } from '@temp
 import type { ResolvedInput } from '../activities/resolve-config.ts';
 import type { RunConfig } from '../config/schema.ts';
 import { isUnderWay, type Progress, type StageName, type StageProgress } from '../core/progress.ts';
+import { outsideStages } from '../core/search-attributes.ts';
 import type { Control } from './control.ts';
 import { isLostChild } from './failures.ts';
 import { progressTable, stageTitle } from './progress-table.ts';
+import { inheritedAttributes, markStage } from './search-attributes.ts';
 import { configQuery, progressQuery, type StageOutcome, stageProgressSignal } from './stage.ts';
 
 type Stage = Pick<StageProgress, 'name' | 'arm'>;
@@ -19,7 +21,8 @@ export function createBoard(control: Control) {
 
   const show = () => {
     const next = progress.stages.find((stage) => stage.state === 'waiting');
-    setCurrentDetails(progressTable(progress.stages, { paused: control.isPaused(), next: next && stageTitle(next) }));
+    const options = { paused: control.isPaused(), next: next && stageTitle(next), nowMs: Date.now() };
+    setCurrentDetails(progressTable(progress.stages, options));
   };
   const find = (name: StageName, arm?: string) =>
     progress.stages.find((stage) => stage.name === name && stage.arm === arm);
@@ -100,11 +103,17 @@ export function createBoard(control: Control) {
       const child = async () => {
         control.adopt(workflowId);
         try {
-          return await executeChild(workflow, { workflowId, args: [{ plan }], staticSummary: `${run}: ${title}` });
+          return await executeChild(workflow, {
+            workflowId,
+            args: [{ plan }],
+            staticSummary: `${run}: ${title}`,
+            ...inheritedAttributes(title),
+          });
         } finally {
           control.drop(workflowId);
         }
       };
+      markStage(title);
       change(name, arm, { state: control.state(), startedAtMs: Date.now() });
       try {
         // What failed inside the stage was asked there; here only that the stage itself was ended by somebody.
@@ -125,9 +134,11 @@ export function createBoard(control: Control) {
 
     /** A last step of the root's own, shown like a stage. */
     async during<T>(name: StageName, body: () => Promise<T>): Promise<T> {
+      markStage(stageTitle({ name }));
       change(name, undefined, { state: control.state(), startedAtMs: Date.now() });
       const result = await control.step('writing it', body);
       change(name, undefined, { state: 'done', done: 1, endedAtMs: Date.now() });
+      markStage(outsideStages.after);
       return result;
     },
 

@@ -1,4 +1,3 @@
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import {
   ActivityFailure,
   ChildWorkflowFailure,
@@ -9,14 +8,12 @@ import {
   isCancellation,
   setHandler,
   sleep,
-  upsertSearchAttributes,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { OnFailure } from '../config/plan.ts';
-import { attentionAttribute } from '../core/attention-attribute.ts';
 import { isWorthAsking } from '../core/failures.ts';
 import { type Attention, type Resolution, resolutions } from '../core/progress.ts';
 import { failureType, typedMessage } from './failures.ts';
+import { markAttention } from './search-attributes.ts';
 
 export const pauseUpdate = defineUpdate('pause');
 export const resumeUpdate = defineUpdate('resume');
@@ -24,8 +21,6 @@ export const resolveUpdate = defineUpdate<void, [{ action: Resolution }]>('resol
 /** From a workflow to the ones it started. */
 export const setPausedSignal = defineSignal<[boolean]>('setPaused');
 export const answerSignal = defineSignal<[{ action: Resolution; sinceMs: number }]>('answer');
-
-const attentionKey = defineSearchAttributeKey(attentionAttribute, SearchAttributeType.BOOL);
 
 export type Question = Omit<Attention, 'sinceMs'>;
 export type Control = ReturnType<typeof createControl>;
@@ -52,15 +47,8 @@ export function createControl(input: unknown) {
   const state = () => (questions().length > 0 ? 'attention' : paused ? 'paused' : 'running');
 
   function changed(): void {
-    markAttention();
+    markAttention(questions().length > 0);
     show();
-  }
-
-  /** Only where the run was started with the attribute: see `attentionAttribute`. */
-  function markAttention(): void {
-    const asksNow = questions().length > 0;
-    const marked = workflowInfo().typedSearchAttributes.get(attentionKey);
-    if (marked !== undefined && marked !== asksNow) upsertSearchAttributes([{ key: attentionKey, value: asksNow }]);
   }
 
   function setPaused(value: boolean): void {
@@ -197,14 +185,14 @@ export function createControl(input: unknown) {
     },
     drop(id: string): void {
       children.delete(id);
-      markAttention();
+      markAttention(questions().length > 0);
     },
     /** What a child asks by its latest news; news sent before its answer came do not ask again. */
     childAsks(id: string, attention: Attention | undefined): void {
       const child = children.get(id);
       if (child === undefined) return;
       child.asked = attention?.sinceMs === child.settledMs ? undefined : attention;
-      markAttention();
+      markAttention(questions().length > 0);
     },
   } as const;
 }

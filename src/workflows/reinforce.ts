@@ -1,6 +1,7 @@
 import { ApplicationFailure, continueAsNew } from '@temporalio/workflow';
 import type { RlStart } from '../activities/reinforce.ts';
 import { artifactNames, type RlPlan } from '../config/plan.ts';
+import type { RlIteration } from '../core/records.ts';
 import { checkGuards, remember } from '../core/rl/guards.ts';
 import { addUsage, noUsage } from '../core/usage.ts';
 import type { LiveModel } from '../services/trainer/trainer.ts';
@@ -16,6 +17,11 @@ interface ReinforceState extends RlStart {
   startedAtMs: number;
   /** Why the arm ends before its last iteration. */
   stopped?: string;
+}
+
+/** The last iteration in a line. */
+function iterationNote({ meanReward, passRate, meanTokens }: RlIteration): string {
+  return `reward ${meanReward.toFixed(2)}, pass rate ${passRate.toFixed(2)}, ${meanTokens.toFixed(0)} tokens`;
 }
 
 /**
@@ -44,6 +50,8 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
     const { prompts, tokenBudget } = state;
     let { stopped } = state;
     const firstOfRun = state.iteration;
+    const { samplerModel } = state.checkpoint;
+    if (samplerModel !== undefined) track.stage.policy = samplerModel;
     while (state.iteration < total && stopped === undefined) {
       const { iteration } = state;
       if (tokenBudget !== null && state.usage.completionTokens >= tokenBudget) {
@@ -84,7 +92,8 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
       await track.update({
         done: state.iteration,
         tokens: state.usage.completionTokens,
-        note: `pass rate ${update.summary.passRate.toFixed(2)}, ${update.summary.meanTokens.toFixed(0)} tokens`,
+        note: iterationNote(update.summary),
+        ...(published.checkpoint.samplerModel !== undefined && { policy: published.checkpoint.samplerModel }),
       });
       stopped = await stopOnCollapse(state);
     }

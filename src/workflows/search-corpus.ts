@@ -4,6 +4,7 @@ import { isUnderWay, type StageProgress } from '../core/progress.ts';
 import { addUsage, noUsage } from '../core/usage.ts';
 import { createControl } from './control.ts';
 import { searchFailure } from './failures.ts';
+import { inheritedAttributes } from './search-attributes.ts';
 import { type ShardResult, searchShard } from './search-shard.ts';
 import { planOf, runStage, type StageInput, type StageOutcome, stageProgressSignal } from './stage.ts';
 
@@ -25,16 +26,20 @@ export async function searchCorpus(input: StageInput<SearchPlan> = {}): Promise<
     const shardCount = Math.min(plan.params.shards, pages);
     const news = new Map<string, StageProgress>();
     const shardId = (shard: number) => `astro/${run}/search/shard-${String(shard).padStart(2, '0')}`;
-    setHandler(stageProgressSignal, (shard) => {
-      const note = shard.note ?? '';
-      if ((shard.revision ?? 0) < (news.get(note)?.revision ?? 0)) return;
-      news.set(note, shard);
-      control.childAsks(shardId(Number(note.replace('shard-', ''))), shard.attention);
-      const all = [...news.values()];
-      const done = all.reduce((sum, s) => sum + s.done, 0);
-      const tokens = all.reduce((sum, s) => sum + s.tokens, 0);
-      void track.update({ done, tokens }, isUnderWay(track.stage.state) && track.stage.state !== control.state());
-    });
+    setHandler(
+      stageProgressSignal,
+      (shard) => {
+        const note = shard.note ?? '';
+        if ((shard.revision ?? 0) < (news.get(note)?.revision ?? 0)) return;
+        news.set(note, shard);
+        control.childAsks(shardId(Number(note.replace('shard-', ''))), shard.attention);
+        const all = [...news.values()];
+        const done = all.reduce((sum, s) => sum + s.done, 0);
+        const tokens = all.reduce((sum, s) => sum + s.tokens, 0);
+        void track.update({ done, tokens }, isUnderWay(track.stage.state) && track.stage.state !== control.state());
+      },
+      { description: 'Sent by the shards as they advance' },
+    );
     if (!control.isFree()) await condition(control.isFree);
 
     const shards: ShardResult[] = await Promise.all(
@@ -47,6 +52,7 @@ export async function searchCorpus(input: StageInput<SearchPlan> = {}): Promise<
           workflowId: shardId(shard),
           args: [{ plan, shard, start: from, from, to }],
           staticSummary: `problems ${from} to ${to - 1}`,
+          ...inheritedAttributes('search'),
         });
       }),
     );

@@ -1,4 +1,4 @@
-import { condition, continueAsNew } from '@temporalio/workflow';
+import { condition, continueAsNew, setCurrentDetails } from '@temporalio/workflow';
 import type { SearchProgress } from '../activities/search.ts';
 import type { SearchPlan } from '../config/plan.ts';
 import { sampleActivities } from './activities.ts';
@@ -19,8 +19,19 @@ export async function searchProblem(
       await continueAsNew<typeof searchProblem>({ plan: search, problem: index, ...control.carried() });
     if (!control.isFree()) await condition(control.isFree);
     progress = await searchRounds({ search, index, maxRounds: search.params.roundsPerActivity });
+    setCurrentDetails(searchDetails(progress, search, index));
   } while (!progress.finished);
   return progress;
+}
+
+function searchDetails(progress: SearchProgress, { run, params }: SearchPlan, index: number): string {
+  const { problemId, rounds, nodes, solved, finished, usage } = progress;
+  const state = finished ? 'finished' : `of at most ${params.rounds}`;
+  return [
+    `Problem \`${problemId}\`: ${rounds} rounds (${state}), ${nodes} nodes, ${solved ? 'solved' : 'not solved yet'}, ` +
+      `${usage.completionTokens.toLocaleString('en-US')} tokens.`,
+    `The tree: \`npx astroflow tree ${run} ${index}\``,
+  ].join('\n\n');
 }
 
 async function resolveSearch(input: unknown): Promise<{ search: SearchPlan; index: number }> {

@@ -5,6 +5,7 @@ import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import { cpuActivities, shortActivities } from './activities.ts';
 import { createControl } from './control.ts';
 import { isRefusal, isServiceFault, rootMessage, startedByHand } from './failures.ts';
+import { inheritedAttributes } from './search-attributes.ts';
 import { searchProblem } from './search-problem.ts';
 import { givenPlan, trackStage } from './stage.ts';
 
@@ -66,7 +67,12 @@ export async function searchShard(input: ShardInput): Promise<ShardResult> {
     const workflowId = `astro/${plan.run}/search/${slug}`;
     const child = () => {
       control.adopt(workflowId);
-      return executeChild(searchProblem, { workflowId, args: [{ plan, problem: index }], staticSummary: title });
+      return executeChild(searchProblem, {
+        workflowId,
+        args: [{ plan, problem: index }],
+        staticSummary: title,
+        ...inheritedAttributes('search'),
+      });
     };
     inFlight += 1;
     void control

@@ -14,7 +14,8 @@ import type { RunConfig, RunConfigInput } from '../config/schema.ts';
 import { isUnderWay, type Progress, type StageProgress } from '../core/progress.ts';
 import { shortActivities } from './activities.ts';
 import type { Control } from './control.ts';
-import { progressTable } from './progress-table.ts';
+import { progressTable, stageTitle } from './progress-table.ts';
+import { markStage } from './search-attributes.ts';
 
 /** Input of every stage: its slice of a plan (as a child), or a configuration (started by a person). */
 export type StageInput<P> =
@@ -72,6 +73,7 @@ export function trackStage(
     tokens: 0,
     ...initial,
   };
+  markStage(stageTitle(initial));
   const { parent, workflowId, runStartTime } = workflowInfo();
   setHandler(progressQuery, () => ({ run, workflowId, ...(control.isPaused() && { paused: true }), stages: [stage] }), {
     description: 'Counts, tokens and state of this stage',
@@ -88,7 +90,7 @@ export function trackStage(
       stage.state = control.state();
       stage.attention = control.attention();
     }
-    setCurrentDetails(progressTable([stage], { paused: control.isPaused() }));
+    setCurrentDetails(progressTable([stage], { paused: control.isPaused(), nowMs: Date.now() }));
     const isNews = reported === undefined || isChange || stage.done === stage.total;
     if (parent === undefined || !(isNews || stage.done - (reported ?? 0) >= newsEvery)) return;
     reported = stage.done;

@@ -53,7 +53,7 @@ describe('the whole pipeline', () => {
       expect(config).toMatchObject({ run: 'tiny', seed: 1, search: { rounds: 2, exploration: 1 } });
 
       const metadata = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
-      expect(metadata.currentDetails).toContain('| stage | state | done | tokens | |');
+      expect(metadata.currentDetails).toContain('| stage | state | done | rate | left | tokens |  |');
       expect(metadata.currentDetails).toContain('| search | done | 12/12 problems |');
 
       const history = await historyOf(handle);

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { IndexedTree } from '../../src/activities/search.ts';
 import { startRun } from '../../src/cli/start.ts';
 import type { RunConfigInput } from '../../src/config/schema.ts';
-import { attentionAttribute } from '../../src/core/attention-attribute.ts';
 import type { Attention, Progress, Resolution } from '../../src/core/progress.ts';
+import { searchAttributes } from '../../src/core/search-attributes.ts';
 import { ServiceError } from '../../src/services/errors.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import type { TextModel } from '../../src/services/text-model/text-model.ts';
@@ -172,10 +172,13 @@ describe('a search that the service refuses', () => {
 describe('a server that has the search attribute', () => {
   it('lists the runs that ask, if they were started by the command', async () => {
     const { operatorService } = pipeline.env.connection;
-    await operatorService.addSearchAttributes({ namespace: 'default', searchAttributes: { [attentionAttribute]: 5 } });
+    await operatorService.addSearchAttributes({
+      namespace: 'default',
+      searchAttributes: { [searchAttributes.attention]: 5 },
+    });
     const asking = async () => {
       const found: string[] = [];
-      const query = `${attentionAttribute} = true AND ExecutionStatus = 'Running'`;
+      const query = `${searchAttributes.attention} = true AND ExecutionStatus = 'Running'`;
       for await (const { workflowId } of pipeline.client.workflow.list({ query })) found.push(workflowId);
       return found;
     };
@@ -197,7 +200,7 @@ describe('a server that has the search attribute', () => {
         await resolve(handle, 'retry');
         await handle.result();
         const { typedSearchAttributes } = await handle.describe();
-        expect(typedSearchAttributes.get(defineSearchAttributeKey(attentionAttribute, 'BOOL'))).toBe(false);
+        expect(typedSearchAttributes.get(defineSearchAttributeKey(searchAttributes.attention, 'BOOL'))).toBe(false);
         expect(eventCounts(await historyOf(handle)).EVENT_TYPE_WORKFLOW_TASK_FAILED).toBeUndefined();
       },
       { sampler },
