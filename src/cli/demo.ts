@@ -1,5 +1,6 @@
 import { join, relative } from 'node:path';
 import { type Client, WorkflowFailedError, type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
+import type { PageServer } from '../page/server.ts';
 import { type ConfigDocument, readConfigFile, runNameFor } from './config-file.ts';
 import { withClient } from './connection.ts';
 import { chooseRun, readDemoRuns, writeDemoRuns } from './demo-run.ts';
@@ -9,6 +10,7 @@ import { follow } from './follow.ts';
 import { createHome, type Home } from './home.ts';
 import { aborted, onInterrupt } from './interrupt.ts';
 import { takeLock } from './lock.ts';
+import { openPage } from './page.ts';
 import { packageRoot } from './paths.ts';
 import { readSummary, renderResult } from './result.ts';
 import { type Stack, startStack } from './stack.ts';
@@ -28,6 +30,7 @@ export async function demoCommand(home: Home, env: NodeJS.ProcessEnv, options: D
   const display = createDisplay(process.stdout);
   const interrupt = onInterrupt(() => display.print('Stopping (Ctrl-C again: at once) …'));
   let stack: Stack | null = null;
+  let page: PageServer | null = null;
   try {
     const runs = readDemoRuns(home.demo);
     const name = runNameFor(document, path, undefined);
@@ -42,6 +45,8 @@ export async function demoCommand(home: Home, env: NodeJS.ProcessEnv, options: D
     const { target, uiUrl } = stack;
     const id = workflowIdFor(chosen.run, rootWorkflow);
     display.print(`Temporal UI  ${uiUrl}/namespaces/default/workflows/${encodeURIComponent(id)}`);
+    page = await openPage({ home, env, target });
+    display.print(`Live page    ${page.url}/runs/${chosen.run}/`);
     const broken = new AbortController();
     stack.broken.catch((error) => broken.abort(error));
     const code = await withClient(target, (client) =>
@@ -58,6 +63,7 @@ export async function demoCommand(home: Home, env: NodeJS.ProcessEnv, options: D
     broken.signal.throwIfAborted();
     return code;
   } finally {
+    await page?.close();
     await stack?.stop();
     interrupt.dispose();
     unlock();

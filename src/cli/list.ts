@@ -1,8 +1,6 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
-import { isUnderWay } from '../core/progress.ts';
+import { type ListedRun, listed } from '../runs/listed-run.ts';
 import { storedRuns } from '../runs/plans.ts';
-import type { RunStatus } from '../runs/status.ts';
-import { isFinished, stageLabel } from '../runs/status.ts';
 import { folderStore } from '../services/store/folder.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
 import { columnsOf } from './columns.ts';
@@ -10,18 +8,6 @@ import { temporalTarget, withClientIfThere } from './connection.ts';
 import type { Home } from './home.ts';
 import { lookAtRun } from './look.ts';
 import { shorten } from './progress.ts';
-
-/** One line of `astroflow list`. */
-export interface ListedRun {
-  run: string;
-  workflowId: string;
-  /** The workflow's, or `stored: finished` and `stored: unfinished` for runs that no server knows. */
-  state: string;
-  /** Which stages are under way; the one that comes next, or failed, where none is. */
-  stage: string;
-  startedAt: string | null;
-  attention: string[];
-}
 
 /** Types that people start by hand; the searches of single problems are too many to list. */
 const rootTypes = ['astroPipeline', 'searchCorpus', 'linearizeCorpus', 'fineTune', 'reinforce', 'evaluate'];
@@ -70,23 +56,6 @@ async function newestExecutions(client: Client): Promise<WorkflowExecutionInfo[]
     if (before === undefined || before.startTime < execution.startTime) found.set(execution.workflowId, execution);
   }
   return [...found.values()].sort((a, b) => b.startTime.getTime() - a.startTime.getTime());
-}
-
-function listed(of: RunStatus): ListedRun {
-  const { run, workflowId, status, stages, startedAt, attention } = of;
-  const now = stages.filter(({ state }) => isUnderWay(state) || state === 'begun' || state === 'failed');
-  const next = stages.find(({ state }) => state === 'waiting');
-  const shown = now.length > 0 || next === undefined ? now : [next];
-  return {
-    run,
-    workflowId,
-    state: status ?? (isFinished(of) ? 'stored: finished' : 'stored: unfinished'),
-    stage: isFinished(of)
-      ? ''
-      : shown.map((stage) => `${stageLabel(stage)} ${Math.floor(stage.share * 100)}%`).join(', '),
-    startedAt,
-    attention: attention.map(({ stage, what }) => (stage === undefined ? what : `${stage}: ${what}`)),
-  };
 }
 
 const header = ['run', 'state', 'stage', 'started', 'attention'];

@@ -43,6 +43,7 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .description('dev server, engine and worker until Ctrl-C')
     .option('--port <port>', "the server's port, if it is free (default: 7233)", port)
     .option('--ui-port <port>', "the UI's port, if it is free (default: 8233)", port)
+    .option('--page-port <port>', "the live page's port (default: 8234, if it is free)", port)
     .action(async (options) => finish(await (await import('./up.ts')).upCommand(home, env, options)));
   program
     .command('worker')
@@ -84,6 +85,11 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .argument('<run>', 'name of the run, or a workflow id')
     .option('--json', 'for programs: a line of JSON at every change')
     .action(async (run, options) => finish(await (await import('./watch.ts')).watchCommand(home, env, run, options)));
+  program
+    .command('page')
+    .description('the live page over what is stored, read-only, until Ctrl-C; `up` and `demo` serve it too')
+    .option('--port <port>', 'its port on 127.0.0.1 (default: 8234, if it is free)', port)
+    .action(async (options) => finish(await (await import('./page.ts')).pageCommand(home, env, options)));
   program
     .command('list')
     .description('the runs of the server, and those that are only stored: state, stage, start, what asks')

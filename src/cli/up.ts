@@ -1,7 +1,9 @@
+import type { PageServer } from '../page/server.ts';
 import { defaultTaskQueue } from '../workers/worker.ts';
 import { createHome, type Home } from './home.ts';
 import { aborted, onInterrupt } from './interrupt.ts';
 import { takeLock } from './lock.ts';
+import { openPage } from './page.ts';
 import { temporalBinary } from './paths.ts';
 import { type Stack, startStack } from './stack.ts';
 
@@ -11,6 +13,7 @@ const usualPorts = { port: 7233, uiPort: 8233 };
 export interface UpOptions {
   port?: number;
   uiPort?: number;
+  pagePort?: number;
 }
 
 /** `astroflow up`: dev server, engine and workers in one terminal until Ctrl-C. */
@@ -19,10 +22,14 @@ export async function upCommand(home: Home, env: NodeJS.ProcessEnv, options: UpO
   const unlock = takeLock(home.lock, 'up');
   const interrupt = onInterrupt(() => console.log('Stopping (Ctrl-C again: at once) …'));
   let stack: Stack | null = null;
+  let page: PageServer | null = null;
   try {
     stack = await startStack({ home, env, ...usualPorts, ...options, print: console.log });
     console.log(`Temporal UI  ${stack.uiUrl}`);
     console.log(`Temporal     ${stack.target.address}`);
+    const { pagePort } = options;
+    page = await openPage({ home, env, target: stack.target, ...(pagePort !== undefined && { port: pagePort }) });
+    console.log(`Live page    ${page.url}`);
     const stop = Promise.race([stack.broken, aborted(interrupt.signal)]);
     const working = await Promise.race([stack.startWork(), stop]);
     if (working === undefined) return 0;
@@ -32,6 +39,7 @@ export async function upCommand(home: Home, env: NodeJS.ProcessEnv, options: UpO
     await stop;
     return 0;
   } finally {
+    await page?.close();
     await stack?.stop();
     interrupt.dispose();
     unlock();

@@ -81,11 +81,12 @@ export function findProblem(
   const wanted = text.trim();
   const exact = problems.findIndex(({ id }) => id === wanted || problemSlug(id) === wanted);
   if (exact >= 0) return { number: exact };
-  if (/^\d+$/.test(wanted) && Number(wanted) < problems.length) return { number: Number(wanted) };
+  const isRow = /^\d+$/.test(wanted);
+  if (isRow && Number(wanted) < problems.length) return { number: Number(wanted) };
   const lower = wanted.toLowerCase();
   const fits = problems.flatMap((problem, number) => {
-    const texts = [problem.id, problemSlug(problem.id), problemTitle(search, problem)];
-    return texts.some((one) => one.toLowerCase().includes(lower)) ? [number] : [];
+    const isNamed = [problem.id, problemTitle(search, problem)].some((one) => one.toLowerCase().includes(lower));
+    return !isRow && (isNamed || problemSlug(problem.id).startsWith(wanted)) ? [number] : [];
   });
   if (wanted !== '' && fits.length === 1) return { number: fits[0] as number };
   const near = fits.length > 0 ? fits : problems.slice(0, mostSuggestions).map((_, number) => number);

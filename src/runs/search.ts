@@ -2,7 +2,7 @@ import type { StoredTree } from '../activities/search.ts';
 import { artifactNames, type SearchPlan } from '../config/plan.ts';
 import { problemSlug } from '../core/key.ts';
 import type { Problem } from '../core/problem.ts';
-import { isFinished, searchMoments, stateOf } from '../core/search/index.ts';
+import { bestPath, isFinished, searchMoments, stateOf } from '../core/search/index.ts';
 import type { Moment } from '../core/search/moments.ts';
 import type { SearchTree } from '../core/search/types.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
@@ -40,7 +40,7 @@ export async function readSearch(
     problem,
     slug,
     tree,
-    moments: [{ rounds: count, nodes: nodes.length, changed: nodes.map(stateOf), calls, usage }],
+    moments: [{ rounds: count, nodes: nodes.length, changed: nodes.map(stateOf), best: bestPath(tree), calls, usage }],
     finished: true,
   };
 }

@@ -38,8 +38,9 @@ export function mockEnvironment(attempt = 1): MockActivityEnvironment {
   return new MockActivityEnvironment({ attempt }, { logger: new DefaultLogger('ERROR') });
 }
 
-export async function openLab(): Promise<Lab> {
-  const folder = await mkdtemp(join(tmpdir(), 'astroflow-lab-'));
+/** On a folder of its own, or on one that holds artifacts already. */
+export async function openLab(existing?: string): Promise<Lab> {
+  const folder = existing ?? (await mkdtemp(join(tmpdir(), 'astroflow-lab-')));
   const store = folderStore(folder);
   const scripted = openScripted();
   const activitiesWith = (doubles: Doubles) =>

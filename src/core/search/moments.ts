@@ -1,5 +1,6 @@
 import type { Usage } from '../usage.ts';
 import { applyRound } from './apply.ts';
+import { bestPath } from './best-path.ts';
 import { createTree } from './tree.ts';
 import type { SearchNode, SearchParams, SearchRound, SearchTree } from './types.ts';
 
@@ -23,6 +24,8 @@ export interface Moment {
   nodes: number;
   /** States of new nodes, and of others that are no longer what they were. */
   changed: NodeState[];
+  /** The best path then. */
+  best: number[];
   /** Calls of its last round, and what they cost. */
   calls: string[];
   usage: Usage;
@@ -38,12 +41,15 @@ export function searchMoments(
   params: SearchParams,
 ): { tree: SearchTree; moments: Moment[] } {
   let tree = createTree(problemId);
-  const moments: Moment[] = [{ rounds: 0, nodes: 1, changed: tree.nodes.map(stateOf), calls: [], usage: tree.usage }];
+  const moments: Moment[] = [
+    { rounds: 0, nodes: 1, changed: tree.nodes.map(stateOf), best: [0], calls: [], usage: tree.usage },
+  ];
   for (const round of rounds) {
     const before = tree;
     tree = applyRound(tree, round, params);
     const changed = tree.nodes.map(stateOf).filter((state) => !isSame(state, before.nodes[state.id]));
-    moments.push({ rounds: tree.rounds, nodes: tree.nodes.length, changed, calls: round.calls, usage: round.usage });
+    const { calls, usage } = round;
+    moments.push({ rounds: tree.rounds, nodes: tree.nodes.length, changed, best: bestPath(tree), calls, usage });
   }
   return { tree, moments };
 }

@@ -23,7 +23,7 @@ describe('the moments of a search', () => {
         const { tree, moments } = searchMoments('deep-9', search.rounds, search.params);
         expect(moments).toHaveLength(search.trees.length);
         for (const [count, then] of search.trees.entries()) {
-          expect(moments[count]).toMatchObject({ rounds: count, nodes: then.nodes.length });
+          expect(moments[count]).toMatchObject({ rounds: count, nodes: then.nodes.length, best: bestPath(then) });
           expect(statesAfter(moments, count)).toEqual(then.nodes.map(stateOf));
         }
         expect(tree.nodes).toEqual(search.tree.nodes);
