@@ -15,7 +15,7 @@ import { trlRecipe } from '../../src/services/jobs/recipes/trl.ts';
 import { createRenderer } from '../../src/services/renderer/tokenizer.ts';
 import { rlInput, sftInput } from '../services/recipes/inputs.ts';
 import { environment } from './environment.ts';
-import { startRay } from './ray-cluster.ts';
+import { type RayCluster, startRay } from './ray-cluster.ts';
 
 /**
  * Real TRL on a CPU: fine-tuning, then GRPO of what came out, on the bundled model; each trainer is killed on its way
@@ -65,38 +65,39 @@ describe.skipIf(missing)('TRL for real', () => {
     expect(JSON.parse(printed)).toEqual([renderer.prompt([...messages]).tokens, renderer.eosToken]);
   });
 
-  it.each(['a process', 'a job of real Ray'])(
-    'as %s: fine-tuning and GRPO are killed and go on from their newest checkpoint',
-    async (place) => {
-      if (place === 'a process') return killedAndResumed(processJobs(join(root, 'jobs')), 'process');
-      const ray = await startRay(python);
-      try {
-        const connection = () => ({ address: ray.address, token: undefined });
-        await killedAndResumed(rayJobs({ connection, timeoutMs: 60_000 }), 'ray');
-      } finally {
-        await ray.close();
+  describe.each(['processes', 'jobs of real Ray'])('as %s', (place) => {
+    let backend: JobBackend;
+    let ray: RayCluster | undefined;
+    /** What fine-tuning left; where only GRPO is tried, it begins with the bundled model. */
+    let tuned = base;
+    const folder = (stage: string) => join(root, `${stage}-${place.replaceAll(' ', '-')}`);
+    beforeAll(async () => {
+      if (place === 'processes') backend = processJobs(join(root, 'jobs'));
+      else {
+        ray = await startRay(python);
+        const { address } = ray;
+        backend = rayJobs({ connection: () => ({ address, token: undefined }), timeoutMs: 60_000 });
       }
-    },
-  );
+    });
+    afterAll(() => ray?.close());
 
-  async function killedAndResumed(backend: JobBackend, name: string): Promise<void> {
-    const sft = await trainWithKill(backend, recipe, sftInput(join(root, `${name}-sft`), base, { steps: 80 }), 25);
-    expect(sft.globalStep).toBe(80);
-    // Six answers learnt by heart.
-    expect(sft.metrics.loss).toBeLessThan(1);
+    it('fine-tuning is killed and goes on from its newest checkpoint', async () => {
+      const sft = await trainWithKill(backend, recipe, sftInput(folder('sft'), base, { steps: 80 }), 25);
+      expect(sft.globalStep).toBe(80);
+      // Six answers learnt by heart.
+      expect(sft.metrics.loss).toBeLessThan(1);
+      tuned = sft.model;
+    });
 
-    const rl = await trainWithKill(
-      backend,
-      recipe,
-      rlInput(join(root, `${name}-rl`), sft.model, { iterations: 60 }),
-      15,
-    );
-    expect(rl.globalStep).toBe(60);
-    expect(rl.metrics['rewards/trl_reward/mean']).toBeGreaterThanOrEqual(-1);
-    expect(readFileSync(join(rl.model, 'model.safetensors'))).not.toEqual(
-      readFileSync(join(sft.model, 'model.safetensors')),
-    );
-  }
+    it('GRPO of what came out is killed and goes on from its newest checkpoint', async () => {
+      const rl = await trainWithKill(backend, recipe, rlInput(folder('rl'), tuned, { iterations: 30 }), 15);
+      expect(rl.globalStep).toBe(30);
+      expect(rl.metrics['rewards/trl_reward/mean']).toBeGreaterThanOrEqual(-1);
+      expect(readFileSync(join(rl.model, 'model.safetensors'))).not.toEqual(
+        readFileSync(join(tuned, 'model.safetensors')),
+      );
+    });
+  });
 });
 
 /** Kills the trainer once it has made so many steps; the job after it must go on from a checkpoint and finish. */
