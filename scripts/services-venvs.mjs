@@ -70,6 +70,11 @@ export const environments = [
     torch: '2.13.0',
     packages: ['skyrl[tinker,jax]==0.4.0', 'aiohttp==3.14.5', 'uv==0.13.9'],
   },
+  {
+    name: 'statistics',
+    pythons: ['3.11', '3.14'],
+    packages: ['scipy==1.17.1', 'statsmodels==0.15.0'],
+  },
 ];
 
 const root = resolve(fileURLToPath(new URL('..', import.meta.url)));

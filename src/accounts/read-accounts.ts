@@ -91,14 +91,17 @@ async function evaluateAccount(
         continue;
       }
       const answers = await store.getLines<AnswerRecord>(ref);
-      const calls = [...new Set(answers.map(({ callId }) => callId))];
-      const asked = all.slice(first, first + plan.params.problemsPerChunk);
+      const given = answers.filter(({ error }) => error === undefined);
+      const calls = [...new Set(given.map(({ callId }) => callId))];
+      const answered = new Set(given.map(({ problemId }) => problemId));
+      const asked = all.filter(({ id }) => answered.has(id));
+      const givenUp = [...new Set(answers.flatMap(({ callId, error }) => (error === undefined ? [] : callId)))];
       const usage = {
         calls: calls.length,
         promptTokens: asked.reduce((sum, one) => sum + services.renderer.prompt(task.prompt(one)).tokens.length, 0),
         completionTokens: answers.reduce((sum, { tokens }) => sum + tokens, 0),
       };
-      units.push({ ...unit, calls, usage });
+      units.push({ ...unit, calls, usage, ...(givenUp.length > 0 && { givenUp }) });
     }
   }
   return { stage: 'evaluate', finished, units, served: await services.sampler.journal(prefix, books.signal) };

@@ -209,7 +209,7 @@ interface StepOptions<T> {
   /** Which of its failures are put before a person (all, if absent); the others are the caller's. */
   isAsked?: (error: unknown) => boolean;
   /** What skipping the step does, and what stands for its result then. Absent: it cannot be skipped. */
-  skip?: { does: string; instead: (error: unknown) => T };
+  skip?: { does: string; instead: (error: unknown) => T | Promise<T> };
 }
 
 /** An activity or child has failed for good, and something can still be done about it. */

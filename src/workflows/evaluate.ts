@@ -65,11 +65,16 @@ export async function evaluate(
       const checkpoint = await published(entry);
       state.next = position + 1;
       inFlight += 1;
+      const chunk = { plan, entry, checkpoint, benchmark, first };
       const summary = `${entry.name}, ${benchmark.name} from ${first}`;
       void control
-        .step(summary, () =>
-          evaluateChunk.executeWithOptions({ summary }, [{ plan, entry, checkpoint, benchmark, first }]),
-        )
+        .step(summary, () => evaluateChunk.executeWithOptions({ summary }, [chunk]), {
+          skip: {
+            does: 'asks problem by problem; those that get no answer count as wrong from now on, and as errors',
+            instead: () =>
+              evaluateChunk.executeWithOptions({ summary: `${summary}, one by one` }, [{ ...chunk, oneByOne: true }]),
+          },
+        })
         .then(({ answers, usage }) => {
           state.usage = addUsage(state.usage, usage);
           state.answers += answers;

@@ -227,6 +227,47 @@ describe('the books of a run', () => {
     expect(addUsage(addUsage(ours!.credited, ours!.wasted), others!.credited)).toEqual(await servedTo(first));
   });
 
+  it('balance where a chunk of answers was asked for problem by problem, and one of them was given up', async () => {
+    const calm = await world();
+    await runAll(calm);
+    await finish(calm);
+    const { plan, lab, services } = calm;
+    const { evaluate } = plan;
+    // A key of its own: nothing of it is stored yet.
+    const benchmark = { name: 'searched', problems: plan.search.problems };
+    const checkpoints = [evaluate.checkpoints[0]!];
+    const own: Plan = { ...plan, evaluate: { ...evaluate, key: 'one-by-one', benchmarks: [benchmark], checkpoints } };
+    const [entry] = own.evaluate.checkpoints;
+    const checkpoint = {
+      id: 'base',
+      step: 0,
+      base: 'scripted-base',
+      trainerState: null,
+      samplerModel: 'scripted-base',
+    };
+    const chunk = { plan: own.evaluate, entry: entry!, checkpoint, benchmark, first: 0 };
+    // Served, and then refused: as a whole, and for one of the problems alone.
+    const refused = (call: string) => call.endsWith('/0') || call.endsWith('/one-1');
+    const doubles: Doubles = {
+      sampler: () => ({
+        ...services.sampler,
+        sample: async (request, signal) => {
+          const answer = await services.sampler.sample(request, signal);
+          if (!refused(request.callId)) return answer;
+          throw new ServiceError('fatal', 'too long', { service: 'test' });
+        },
+      }),
+    };
+    await expect(lab.call('evaluateChunk', chunk, { doubles })).rejects.toThrow('too long');
+    await lab.call('evaluateChunk', { ...chunk, oneByOne: true }, { doubles, attempt: 2 });
+    for (let first = 2; first < benchmark.problems.count; first += 2)
+      await lab.call('evaluateChunk', { ...chunk, first }, { doubles: { sampler: () => services.sampler } });
+    await lab.store.putJson(artifactNames.evaluationResult(own.evaluate), { schema: 'astroflow.stage-result/1' });
+    const { stages, errors } = await ledgerOf({ ...calm, plan: own });
+    expect(errors).toEqual([]);
+    expect(stages.at(-1)?.wastedBy).toMatchObject({ 'another attempt': { calls: 1 }, 'given up': { calls: 1 } });
+  });
+
   it('know what is stored without a journal', async () => {
     const calm = await world();
     await runAll(calm);

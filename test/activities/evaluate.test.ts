@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { artifactNames, type Plan } from '../../src/config/plan.ts';
 import type { Checkpoint } from '../../src/core/checkpoint.ts';
 import type { AnswerRecord } from '../../src/core/records.ts';
+import type { CountdownProblem } from '../../src/core/tasks/countdown-problems.ts';
 import { type Summary, summarySchema } from '../../src/report/summary-schema.ts';
+import { ServiceError } from '../../src/services/errors.ts';
 import type { SampleRequest, Sampler } from '../../src/services/sampler/sampler.ts';
 import { type CallOptions, fineTuneArm, type Lab, linearizeAll, openLab, searchAll } from '../support/lab.ts';
 import { tinyRun } from '../support/pipeline.ts';
@@ -74,6 +76,51 @@ describe('a chunk of answers', () => {
     const first = await chunk(sft, tuned, 4);
     const deaf = (real: Sampler): Sampler => ({ ...real, sample: () => Promise.reject(new Error('asked again')) });
     expect(await chunk(sft, tuned, 4, { attempt: 2, doubles: { sampler: deaf } })).toEqual(first);
+  });
+
+  it('stands as an error where a problem gets no answer and the others do, each asked by itself', async () => {
+    const [base] = entries();
+    const loaded = await lab.call('loadCheckpoint', { plan: plan.evaluate, entry: base });
+    const [hopeless, ...others] = (await lab.store.getLines<CountdownProblem>(benchmark().problems)).slice(0, 4);
+    const asked: string[] = [];
+    const choosy = (real: Sampler): Sampler => ({
+      ...real,
+      sample(request, signal) {
+        asked.push(request.callId);
+        const isRefused = request.prompts.some(({ text }) =>
+          text.includes(`${hopeless!.data.numbers.join(' ')} to make`),
+        );
+        if (isRefused)
+          return Promise.reject(new ServiceError('fatal', 'the prompt is too long', { service: 'sampler' }));
+        return real.sample(request, signal);
+      },
+    });
+    const own = { ...plan.evaluate, key: 'one-by-one' };
+    const input = { plan: own, entry: base, checkpoint: loaded, benchmark: benchmark(), first: 0 };
+    const whole = lab.call('evaluateChunk', input, { doubles: { sampler: choosy } });
+    await expect(whole).rejects.toMatchObject({ type: 'ServiceRefused' });
+    asked.length = 0;
+    const { answers, usage } = await lab.call(
+      'evaluateChunk',
+      { ...input, oneByOne: true },
+      { doubles: { sampler: choosy } },
+    );
+    expect(asked).toHaveLength(4);
+    expect(new Set(asked).size).toBe(4);
+    const ref = await lab.store.find(artifactNames.answers(own.key, base, benchmark().name, 0));
+    const records = await lab.store.getLines<AnswerRecord>(ref!);
+    expect([answers, records.length]).toEqual([8, 8]);
+    const errors = records.filter(({ error }) => error !== undefined);
+    expect(errors.map(({ problemId, sample, error }) => [problemId, sample, error])).toEqual([
+      [hopeless!.id, 0, 'the prompt is too long'],
+      [hopeless!.id, 1, 'the prompt is too long'],
+    ]);
+    expect(new Set(records.filter(({ error }) => error === undefined).map(({ problemId }) => problemId))).toEqual(
+      new Set(others.map(({ id }) => id)),
+    );
+    expect(usage.calls).toBe(3);
+    // What is stored is used again, and costs the same.
+    expect(await lab.call('evaluateChunk', input)).toEqual({ answers, usage });
   });
 
   it('asks every checkpoint the same problems with the same seeds', async () => {

@@ -7,6 +7,7 @@ import type { IndexedTree } from '../../src/activities/search.ts';
 import { startRun } from '../../src/cli/start.ts';
 import type { RunConfigInput } from '../../src/config/schema.ts';
 import type { Attention, Progress, Resolution } from '../../src/core/progress.ts';
+import type { AnswerRecord } from '../../src/core/records.ts';
 import { searchAttributes } from '../../src/core/search-attributes.ts';
 import { ServiceError } from '../../src/services/errors.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
@@ -295,7 +296,6 @@ describe('other stages', () => {
         // All four that may be in flight.
         await until(() => asked.size === 4);
         expect((await question(handle)).sinceMs).toBe(sinceMs);
-        expect(await refusalOf(handle, 'skip')).toMatch(/skip is not possible/);
         await until(async () => {
           const { EVENT_TYPE_ACTIVITY_TASK_FAILED: failed } = eventCounts(await historyOf(handle));
           return failed === 4;
@@ -303,6 +303,41 @@ describe('other stages', () => {
         mend();
         await resolve(handle, 'retry');
         expect(await handle.result()).toMatchObject({ usage: { calls: 6 } });
+      },
+      { sampler },
+    );
+  });
+
+  it('record a problem that gets no answer as an error, and go on, if told to skip a benchmark chunk', async () => {
+    const config = {
+      ...asking,
+      salt: 'errored',
+      policy: { ...asking.policy, trainer: null },
+      evaluate: { ...asking.evaluate, benchmarks: { new: { split: 'test-numbers', count: 3 } } },
+    } satisfies RunConfigInput;
+    let hopeless = '';
+    const sampler = (real: Sampler): Sampler => ({
+      ...real,
+      sample: (request, signal) => {
+        hopeless ||= request.prompts[1]!.text;
+        const isTooLong = request.prompts.some(({ text }) => text === hopeless);
+        return isTooLong ? Promise.reject(refusal('the prompt is too long')) : real.sample(request, signal);
+      },
+    });
+    await pipeline.withWorkers(
+      async (taskQueue) => {
+        const handle = await start(evaluate, taskQueue, config, 'astro/errored/evaluate');
+        const asked = await question(handle);
+        expect(asked).toMatchObject({ what: 'base, new from 0', why: 'ServiceRefused: the prompt is too long' });
+        expect(asked.offers.skip).toMatch(/problem by problem/);
+        await resolve(handle, 'skip');
+        const { key } = await handle.result();
+        const [answers] = (await pipeline.store.list(`evaluate/${key}/base`)).map(
+          (name) => `evaluate/${key}/base/${name}`,
+        );
+        const records = await pipeline.store.getLines<AnswerRecord>((await pipeline.store.find(answers!))!);
+        expect(records.map(({ error }) => error)).toEqual([undefined, 'the prompt is too long', undefined]);
+        expect(eventCounts(await historyOf(handle)).EVENT_TYPE_WORKFLOW_TASK_FAILED).toBeUndefined();
       },
       { sampler },
     );

@@ -92,11 +92,13 @@ function judge({ unit, calls, servings }: UnitServings, { finished }: Account): 
     if (tryOf(id) < (lastTries.get(`${askerOf(serving)} ${requestOf(id)}`) ?? 0)) return { fate: 'asked again' };
     if (calls === null) return { fate: finished ? 'given up' : 'open' };
     const isNamed = credits.has(callOf(id));
+    if (unit.givenUp?.includes(callOf(id))) return { fate: 'given up' };
     if (author === null && isNamed && !stoodFor.has(requestOf(id))) {
       stoodFor.add(requestOf(id));
       return { fate: 'credited' };
     }
-    if (author === null ? isNamed || unit.elsewhere : askerOf(serving) !== author) return { fate: 'another attempt' };
+    const isOthers = isNamed || unit.elsewhere || unit.givenUp !== undefined;
+    if (author === null ? isOthers : askerOf(serving) !== author) return { fate: 'another attempt' };
     if (isNamed) return { fate: 'credited' };
     return { fate: 'unexplained', problem: `${unit.result} does not name it` };
   });

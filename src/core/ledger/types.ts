@@ -28,6 +28,8 @@ export interface Unit {
   part: string;
   /** Calls that the stored object was made of, without their requests; null: it is not stored. */
   calls: readonly string[] | null;
+  /** Calls that the stored object says got no answer: what was served for parts of them was given up. */
+  givenUp?: readonly string[];
   /** What these calls cost by the stored object's own count. */
   usage: Usage;
   /** Stored, and paid for in another account: an earlier run with another problem set made it. */

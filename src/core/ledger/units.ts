@@ -40,10 +40,11 @@ export function byUnit({ units, served }: Account): { of: UnitServings[]; strang
   return { of, strangers };
 }
 
-/** The unit whose prefix is the longest: the id itself, or the id up to one of its slashes. */
+/** The unit whose prefix is the longest: the id itself, or the id up to one of its slashes, with or without it. */
 function unitOf(call: string, unitAt: ReadonlyMap<string, Unit>): Unit | null {
   for (let end = call.length; end > 0; end = call.lastIndexOf('/', end - 2) + 1) {
-    const unit = unitAt.get(call.slice(0, end));
+    const beforeSlash = call[end - 1] === '/' ? unitAt.get(call.slice(0, end - 1)) : undefined;
+    const unit = unitAt.get(call.slice(0, end)) ?? beforeSlash;
     if (unit !== undefined) return unit;
   }
   return null;

@@ -76,7 +76,7 @@ const ROUNDING = 1e-9;
 /**
  * Two-sided p-value of the sign-flip permutation test: were both checkpoints alike, each problem's difference could as
  * well have the other sign. Exact for up to 12 problems that differ, else (1 + as extreme) / (1 + drawn) over 10,000
- * draws, which is never 0. Problems without a difference change nothing and are skipped.
+ * draws (Phipson & Smyth 2010), which is never 0. Problems without a difference change nothing and are skipped.
  */
 export function signFlipPValue(differences: readonly number[], seed: number): number {
   const nonZero = Float64Array.from(differences.filter((difference) => Math.abs(difference) > ROUNDING));

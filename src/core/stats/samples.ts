@@ -43,7 +43,8 @@ export function variance(values: ArrayLike<number>): number {
 
 /**
  * Variance of a single sample's score split into its parts: between problems (how different they are) and within them
- * (how much one problem's samples differ). More samples per problem only shrink the second.
+ * (how much one problem's samples differ): within = MSW, between = (MSB - MSW) / n for n samples each (one-way ANOVA,
+ * Searle, Casella & McCulloch 1992, Sec. 3.6). More samples per problem only shrink the second.
  */
 export function varianceComponents(scores: readonly ProblemScores[]): { between: number; within: number } {
   const kept = scores.filter((problem) => problem.values.length > 0);
