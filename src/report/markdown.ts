@@ -1,5 +1,6 @@
 import { fixed, integer, percent, pValue, seconds } from './format.ts';
 import { problemNotes } from './problem-notes.ts';
+import { familyNote, scoreNotes } from './score-notes.ts';
 import type { Score, Summary } from './summary-schema.ts';
 import {
   benchmarksOf,
@@ -22,6 +23,7 @@ export function renderReport(summary: Summary): string {
     `# Run ${summary.run}`,
     [`**${verdict(summary)}**`, claim(summary)].filter((text) => text !== null).join('\n\n'),
     ...problemNotes(summary),
+    ...scoreNotes(summary),
     coverage(summary),
     ...benchmarksOf(summary).map((benchmark) => benchmarkSection(summary, benchmark)),
     behaviourSection(summary),
@@ -42,6 +44,8 @@ function benchmarkSection(summary: Summary, benchmark: string): string {
     'pass@1 is the mean over problems of the share of right answers; an answer that is cut off is wrong. The interval ' +
       'is a bootstrap over problems, then samples.',
   ];
+  const families = familyNote(summary, benchmark);
+  if (families !== null) parts.push(families);
   if (comparisons.length > 0) {
     const [header = [], ...rows] = comparisonTable(comparisons);
     parts.push(
@@ -57,6 +61,8 @@ function benchmarkSection(summary: Summary, benchmark: string): string {
         'last column is the true difference that so many problems would show four times of five.',
     );
   }
+  const counted = whatBecame(scores);
+  if (counted !== null) parts.push('### What became of the samples', table(counted));
   parts.push('### Several samples', table(severalSamples(scores)));
   parts.push('### Accuracy against the token cap', table(accuracyCurve(scores)));
   return parts.join('\n\n');
@@ -78,6 +84,16 @@ function severalSamples(scores: readonly Score[]): Table {
   ];
 }
 
+function whatBecame(scores: readonly Score[]): Table | null {
+  const rows = scores.flatMap(({ checkpoint, counts }) => {
+    if (counts === null) return [];
+    const { right, wrong, undecided, unanswered, truncated, errored } = counts;
+    return [[checkpoint, ...[right, wrong, undecided, unanswered, truncated, errored].map(integer)]];
+  });
+  if (rows.length === 0) return null;
+  return [['checkpoint', 'right', 'wrong', 'undecided', 'no answer', 'cut off', 'errors'], ...rows];
+}
+
 function accuracyCurve(scores: readonly Score[]): Table {
   return [
     ['checkpoint', ...(scores[0]?.accuracyAtCaps ?? []).map(({ cap }) => `≤ ${cap}`)],
@@ -86,13 +102,19 @@ function accuracyCurve(scores: readonly Score[]): Table {
 }
 
 function behaviourSection(summary: Summary): string {
-  const rows = summary.scores.map((score) => [
+  const rows = summary.scores.map(({ revisions, ...score }) => [
     `${score.checkpoint}, ${score.benchmark}`,
     fixed(score.backtracksPerAnswer, 2),
     fixed(score.backtracksWhenRight, 2),
     fixed(score.backtracksWhenWrong, 2),
-    percent(score.recoveries),
-    percent(score.unanswered),
+    ...(revisions === null
+      ? ['n/a', percent(score.recoveries), 'n/a', 'n/a']
+      : [
+          percent(revisions.all.firstRight),
+          percent(revisions.all.recoveries),
+          percent(revisions.all.harmfulRevisions),
+          fixed(revisions.all.repeatedWrong, 2),
+        ]),
     fixed(score.tokensPerCorrectAnswer, 0),
   ]);
   const header = [
@@ -100,15 +122,18 @@ function behaviourSection(summary: Summary): string {
     'backtracks',
     'when right',
     'when wrong',
-    'recoveries',
-    'no answer',
+    'first right',
+    'recovered',
+    'harmed',
+    'repeated',
     'tokens per right',
   ];
   return [
     '## Behaviour',
     table([header, ...rows]),
-    'Backtracks are per answer; a recovery goes back at least once and ends right; tokens per right answer include ' +
-      'those of wrong ones.',
+    'Backtracks are per answer. First right: the first answer stated is right; recovered: wrong first, right at the end; ' +
+      'harmed: right first, wrong at the end; repeated: wrong answers per answer that it had stated before. Tokens per ' +
+      'right answer include those of wrong ones.',
   ].join('\n\n');
 }
 
@@ -153,7 +178,17 @@ function stagesSection(summary: Summary): string {
     table([['stage', 'time', 'calls', 'sampled tokens', 'wasted tokens', 'origin'], ...rows]),
     `All stages together took ${seconds(summary.wallSeconds)}. Wasted tokens were served and no stored result uses ` +
       'them: the price of retries and restarts. A reused stage lists what it cost when it was made.',
+    ...wasteReasons(summary),
   ].join('\n\n');
+}
+
+function wasteReasons({ stages }: Summary): string[] {
+  const reasons = stages.flatMap(({ name, arm, wastedBy }) =>
+    Object.entries(wastedBy ?? {}).map(([reason, { calls, tokens }]) => {
+      return `${arm === undefined ? name : `${name} ${arm}`}: ${integer(tokens)} tokens in ${integer(calls)} calls (${reason})`;
+    }),
+  );
+  return reasons.length === 0 ? [] : [`Why they were wasted: ${reasons.join('; ')}.`];
 }
 
 function curveSection(arm: string, iterations: NonNullable<Summary['rl']['search']>): string {
@@ -186,7 +221,17 @@ function curveSection(arm: string, iterations: NonNullable<Summary['rl']['search
     table([header, ...rows]),
     'Entropy is the mean negative log-probability per sampled token; gap is the mean difference of log-probabilities ' +
       'between trainer and sampler.',
+    ...restartNotes(iterations),
   ].join('\n\n');
+}
+
+function restartNotes(iterations: NonNullable<Summary['rl']['search']>): string[] {
+  const restarted = iterations.filter(
+    ({ restarts }) => restarts !== undefined && (restarts.restored || restarts.rollouts + restarts.update > 0),
+  );
+  if (restarted.length === 0) return [];
+  const numbers = restarted.map(({ iteration }) => iteration).join(', ');
+  return [`Went on after a lost attempt, or from a checkpoint, at: ${numbers}.`];
 }
 
 function provenanceSection(summary: Summary): string {
@@ -194,10 +239,19 @@ function provenanceSection(summary: Summary): string {
     Object.entries(entries).map(([name, value]) => `- ${name}: \`${value.replaceAll('`', "'")}\``);
   return [
     '## Where it comes from',
-    [`- seed: ${summary.seed}`, ...list(summary.versions)].join('\n'),
+    [`- seed: ${summary.seed}`, ...list(summary.versions), ...summary.protocols.map(protocolLine)].join('\n'),
     'Artifacts, relative to the store:',
     list(summary.artifacts).join('\n') || '- none were listed',
   ].join('\n\n');
+}
+
+function protocolLine({ hash, checkpoints, protocol }: Summary['protocols'][number]): string {
+  const { benchmark, decoding, engine, grader } = protocol;
+  const by = [engine.sampler, engine.version].filter((part) => part !== null).join(' ');
+  return (
+    `- protocol of ${benchmark} (${checkpoints.join(', ')}): \`${hash}\`, temperature ${decoding.temperature}, at most ` +
+    `${decoding.maxTokens} tokens, sampled by ${by.replaceAll('`', "'")}, grader ${grader ?? 'not recorded'}`
+  );
 }
 
 function table(rows: Table): string {

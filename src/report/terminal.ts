@@ -1,4 +1,5 @@
 import { problemNotes } from './problem-notes.ts';
+import { scoreNotes } from './score-notes.ts';
 import type { Summary } from './summary-schema.ts';
 import {
   benchmarksOf,
@@ -40,7 +41,7 @@ export function renderScores(summary: Summary, options: TerminalOptions): string
   });
   const closing = [
     ...wrap(verdict(summary), options.width).map(paint.bold),
-    ...problemNotes(summary).flatMap((note) => wrap(note, options.width)),
+    ...[...problemNotes(summary), ...scoreNotes(summary)].flatMap((note) => wrap(note, options.width)),
     ...wrap(coverage(summary), options.width).map(paint.dim),
   ].join('\n');
   return `${[...blocks, closing].join('\n\n')}\n`;

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { integer, points, pValue, seconds } from '../../src/report/format.ts';
+import { integer, percent, points, pValue, seconds } from '../../src/report/format.ts';
 import { renderReport } from '../../src/report/markdown.ts';
+import { scoreNotes } from '../../src/report/score-notes.ts';
 import { buildSummary } from '../../src/report/summary.ts';
-import { summarySchema } from '../../src/report/summary-schema.ts';
+import { type Summary, summarySchema } from '../../src/report/summary-schema.ts';
 import { renderScores } from '../../src/report/terminal.ts';
 import { claim, verdict } from '../../src/report/verdict.ts';
 import { example, input, stage, summaryWith } from './example.ts';
@@ -91,6 +92,43 @@ describe('what is to know of the problems', () => {
   it('is nothing where nothing was left out and nothing overlaps', () => {
     expect(example).not.toHaveProperty('dropped');
     expect(renderReport(example)).not.toMatch(/left out|training data/);
+  });
+});
+
+describe('what is to know of the scores', () => {
+  const texts = (summary: Summary) => [renderReport(summary), renderScores(summary, { color: false, width: 400 })];
+
+  it('is nothing where every sample was answered and all were asked in one way', () => {
+    expect(scoreNotes(example)).toEqual([]);
+  });
+
+  it('names samples without an answer, with the score that leaves them out', () => {
+    const [base] = input().evaluations;
+    const answers = base!.answers.map((answer, i) => (i < 4 ? { ...answer, error: 'refused' } : answer));
+    const summary = buildSummary(input({ evaluations: [{ ...base!, answers }] }));
+    const note =
+      '4 samples of base on new-numbers got no answer from the service, all of 1 problem among them: they count as ' +
+      `wrong; without them it is ${percent(summary.scores[0]!.passAt1WithoutErrors!.value)}.`;
+    for (const text of texts(summary)) expect(text).toContain(note);
+    expect(renderReport(summary)).toMatch(/\| base \| \d+ \| \d+ \| 0 \| 0 \| \d+ \| 4 \|/);
+  });
+
+  it('warns where two checkpoints were asked in two ways', () => {
+    const [base, , , rl] = input().evaluations;
+    const protocol = { ...rl!.protocol!, grader: 2 };
+    const summary = buildSummary(input({ evaluations: [base!, { ...rl!, protocol }] }));
+    for (const text of texts(summary))
+      expect(text).toContain('search-rl and base were asked or graded in different ways on new-numbers');
+  });
+
+  it('says how answers revise themselves, where waste comes from, and where training was restarted', () => {
+    const stages = [stage('search', 0, 60, { wastedBy: { 'client gone': { calls: 2, tokens: 1200 } } })];
+    const report = renderReport(buildSummary(input({ stages })));
+    expect(report).toContain('| first right | recovered | harmed | repeated |');
+    expect(report).toContain('Why they were wasted: search: 1,200 tokens in 2 calls (client gone).');
+    expect(report).toContain('from a checkpoint, at: 7, 12.');
+    expect(report).toContain('41 of 60 problems are of a family that training saw');
+    expect(report).toMatch(/protocol of new-numbers \(base, .*\): `[0-9a-f]{16}`, temperature 1, at most 240 tokens/);
   });
 });
 
