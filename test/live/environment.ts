@@ -9,7 +9,7 @@ export interface Environment {
   missing: boolean;
 }
 
-export function environment(name: 'export' | 'jobs' | 'recipes' | 'skyrl' | 'statistics'): Environment {
+export function environment(name: 'export' | 'jobs' | 'recipes' | 'skyrl' | 'statistics' | 'vllm'): Environment {
   const venv = join(venvsFolder, name);
   return { python: join(venv, 'bin', 'python'), missing: !existsSync(join(venv, stampName)) };
 }
