@@ -65,7 +65,7 @@ export type WasteReason =
   | 'client gone'
   /** The object was stored by another attempt, or paid for by another run. */
   | 'another attempt'
-  /** A request of a call of several was asked for again. */
+  /** A request of a call of several was asked for again, or any of another server. */
   | 'asked again'
   /** The problem or chunk was given up. */
   | 'given up'

@@ -116,7 +116,7 @@ function hasNoSuchPath(error: unknown): boolean {
   return error instanceof OpenAI.APIError && (error.status === 404 || error.status === 405);
 }
 
-/** The client only reads `{error}`: a refusal worded otherwise (`{detail}`, `{message}`) keeps its reason this way. */
+/** The client only reads `{error}`: a refusal worded otherwise (`{detail}`, `{message}`, …) keeps its reason this way. */
 async function fetchWithReasons(input: string | URL | Request, init?: RequestInit): Promise<Response> {
   const response = await fetch(input, init);
   if (response.ok) return response;
@@ -128,8 +128,8 @@ function reworded(text: string): string | null {
   try {
     const json = JSON.parse(text) as unknown;
     if (typeof json !== 'object' || json === null || 'error' in json) return null;
-    const { detail, message } = json as { detail?: unknown; message?: unknown };
-    const said = detail ?? message;
+    const { detail, message, error_message: other } = json as Record<string, unknown>;
+    const said = detail ?? message ?? other;
     if (said === undefined) return null;
     return JSON.stringify({ error: { message: typeof said === 'string' ? said : JSON.stringify(said) } });
   } catch {

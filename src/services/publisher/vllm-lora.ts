@@ -23,7 +23,7 @@ export function vllmLora(config: Config, env: NodeJS.ProcessEnv, base: string): 
   const stored = weightsFolder(config, env);
   const { timeoutMs, keep } = config;
 
-  /** Unloads what is older than the newest few; an older one that is asked for again is loaded again. */
+  /** Unloads what has not been brought for longest; it is loaded again when it is asked for. */
   async function tidy(server: Server, version: string, signal: AbortSignal): Promise<void> {
     const ours = (await stored.list()).filter((name) => name !== version);
     const old = new Set(ours.slice(keep - 1));
@@ -37,8 +37,8 @@ export function vllmLora(config: Config, env: NodeJS.ProcessEnv, base: string): 
       const { kind, folder, version } = await stored.take(weights, () => versionName(weights), fetch, signal);
       if (kind === 'adapter') return version;
       const message =
-        `${folder} holds a full model, and vLLM loads only adapters while it runs: train LoRA (policy.trainer.loraRank, ` +
-        'or the recipe\'s "use_peft"), or publish by "sglang-disk" or "command" (policy.sampler.publish.via)';
+        `${folder} holds a full model, and vLLM loads only adapters while it runs: train LoRA (policy.trainer.loraRank, or ` +
+        'the recipe\'s own option), or publish by "sglang-disk" or "command" (policy.sampler.publish.via)';
       throw new ServiceError('fatal', message, { service });
     },
 
@@ -46,9 +46,15 @@ export function vllmLora(config: Config, env: NodeJS.ProcessEnv, base: string): 
       concerns: (version) => version !== base,
       fields: (version) => ({ model: version, cache_salt: version }),
       isFrom: () => true,
-      has: async (version, server, signal) => (await listModels(server, timeoutMs, signal)).includes(version),
+      async has(version, server, signal) {
+        if (!(await listModels(server, timeoutMs, signal)).includes(version)) return false;
+        // Whoever asks is about to use it.
+        await stored.touch(version);
+        return true;
+      },
       async bring(version, server, signal) {
         await loadAdapter(server, loadRoute, await stored.require(version), timeoutMs, signal);
+        await stored.touch(version);
         await tidy(server, version, signal);
       },
       exclusive: false,

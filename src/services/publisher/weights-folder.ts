@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { type EnvOr, resolveValue } from '../address.ts';
 import { ServiceError } from '../errors.ts';
@@ -83,7 +83,13 @@ export function weightsFolder(config: { folder: EnvOr }, env: NodeJS.ProcessEnv)
       throw new ServiceError('lost', `${root()} does not hold the version ${version} any more`, { service });
     },
 
-    /** Versions that were published, the newest first. */
+    /** It is in use: what is asked for last is let go last. Nothing where it is not known here. */
+    async touch(version: string): Promise<void> {
+      const now = new Date();
+      await utimes(recordOf(version), now, now).catch(() => {});
+    },
+
+    /** Versions by when they were last asked for, the newest first. */
     async list(): Promise<string[]> {
       const names = (await readdir(root()).catch(() => [])).filter((name) => name.endsWith('.json'));
       const made = await Promise.all(

@@ -121,7 +121,7 @@ describe('adapters for vLLM', () => {
     expect(texts(after)).toEqual(texts(before));
   });
 
-  it('are unloaded when there are too many, the oldest first, and loaded again when asked for', async () => {
+  it('are unloaded when there are too many, those not used for longest first, and loaded again when asked for', async () => {
     const { publish, sample } = worker(2);
     const versions: string[] = [];
     for (const [hour, name] of ['a', 'b', 'c', 'd'].entries()) {
@@ -132,6 +132,9 @@ describe('adapters for vLLM', () => {
     const [oldest = ''] = versions;
     for (const { adapters } of servers) expect([...adapters.keys()]).toEqual(versions.slice(-2));
     await sample(oldest);
+    for (const { adapters } of servers) expect([...adapters.keys()]).toContain(oldest);
+    // What was asked for last is in use, however old it is.
+    await publish(weights('e'));
     for (const { adapters } of servers) expect([...adapters.keys()]).toContain(oldest);
   });
 
