@@ -300,8 +300,10 @@ describe('a check of several servers', () => {
     const { baseUrl } = two;
     await two.close();
     open.splice(open.indexOf(two), 1);
-    const sampler = { kind: 'openai', baseUrl: `${one.baseUrl}, ${baseUrl}` };
+    const publish = { via: 'vllm-lora', folder: mkdtempSync(join(tmpdir(), 'astroflow-check-')) };
+    const sampler = { kind: 'openai', baseUrl: `${one.baseUrl}, ${baseUrl}`, publish };
     const rows = await checkServices(config('unused', { sampler }), {}, options);
+    rmSync(publish.folder, { recursive: true });
     expect(seen(rows, 'sampler server-0').reachable).toBe(`yes: ${one.baseUrl}`);
     expect(seen(rows, 'sampler server-1').reachable).toBe('degrades: no answer');
     expect(canRun(rows)).toBe(true);

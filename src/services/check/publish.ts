@@ -69,16 +69,19 @@ async function checkRoutes(
 ): Promise<void> {
   const { path, start } = via === 'vllm-lora' ? loadRoute : updateRoute;
   await findings.probe(`route of ${server.name}`, async (signal) => {
-    if (via === 'sglang-disk') {
-      const version = await weightVersion(server, deadlineMs, signal);
-      return yes(`${path}; its weights are called "${version}"`);
-    }
     try {
+      if (via === 'sglang-disk') {
+        const version = await weightVersion(server, deadlineMs, signal);
+        return yes(`${path}; its weights are called "${version}"`);
+      }
       // Nothing is loaded by a GET: a route that there is refuses the method.
       await callRoute(server, { method: 'get', path }, deadlineMs, signal);
       return unknown(`${path} answers a GET: the server may answer every path`);
     } catch (error) {
-      if (!(error instanceof ServiceError) || error.status === undefined) throw error;
+      if (!(error instanceof ServiceError)) throw error;
+      // The sampler's own rows say what that means.
+      if (error.kind === 'retryable') return unknown('no answer');
+      if (error.status === undefined) throw error;
       if (error.status === 404) return stops(`there is no ${path}`, start);
       return error.status === 405 || error.status === 422 ? yes(path) : unknown(`${path} answers ${error.status}`);
     }
