@@ -296,16 +296,18 @@ describe('a check of several servers', () => {
     });
 
   it('tries each of them, and lets a run go on without one that does not answer', async () => {
-    const [one, two] = [await serve(), await serve()];
+    const one = await startVllm({ base: 'model', renderer, tokenize: folderTokenizer(folder), write: () => answer });
+    open.push(one);
+    const two = await serve();
     const { baseUrl } = two;
     await two.close();
     open.splice(open.indexOf(two), 1);
     const publish = { via: 'vllm-lora', folder: mkdtempSync(join(tmpdir(), 'astroflow-check-')) };
-    const sampler = { kind: 'openai', baseUrl: `${one.baseUrl}, ${baseUrl}`, publish };
-    const rows = await checkServices(config('unused', { sampler }), {}, options);
+    const rows = await checkServices(of({ baseUrl: `${one.baseUrl}, ${baseUrl}`, publish }), {}, options);
     rmSync(publish.folder, { recursive: true });
     expect(seen(rows, 'sampler server-0').reachable).toBe(`yes: ${one.baseUrl}`);
     expect(seen(rows, 'sampler server-1').reachable).toBe('degrades: no answer');
+    expect(seen(rows, 'publish')['route of server-1']).toBe('unknown: no answer');
     expect(canRun(rows)).toBe(true);
   });
 
