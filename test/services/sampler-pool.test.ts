@@ -70,7 +70,7 @@ describe('a sampler of several servers', () => {
     const three = await setup(3);
     expect(texts(await three.sample())).toEqual(alone);
     await servers[1]?.close();
-    expect(texts(await three.sample())).toEqual(alone);
+    for (let call = 0; call < 3; call++) expect(texts(await three.sample())).toEqual(alone);
     expect(three.said.join()).toMatch(/server-1 .* is out/);
   });
 

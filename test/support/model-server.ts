@@ -28,6 +28,8 @@ export interface ServerBehaviour {
    * answers. Otherwise a prompt's place in its list is part of its noise, as with the bundled engine.
    */
   isVllm: boolean;
+  /** All samples of a request start from its seed, as with SGLang where it obeys seeds. */
+  sameSamples: boolean;
   /** Several samples of a prompt: served, ignored (one choice), or refused with a 400. */
   n: 'served' | 'ignored' | 'refused';
   /** Log-probabilities where asked; `above-zero`: only for `logprobs` of at least 1. */
@@ -61,6 +63,7 @@ const vllm: ServerBehaviour = {
   tokenPrompts: true,
   lists: 'served',
   isVllm: true,
+  sameSamples: false,
   n: 'served',
   logprobs: 'served',
   tokenIds: true,
@@ -301,8 +304,8 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
   }
 
   function sample(body: Record<string, unknown>, prompt: string, promptIndex: number, index: number) {
-    const draw = body.temperature === 0 ? 'greedy' : index;
-    const place = does.isVllm ? 0 : promptIndex;
+    const draw = body.temperature === 0 ? 'greedy' : does.sameSamples ? 0 : index;
+    const place = does.isVllm || does.sameSamples ? 0 : promptIndex;
     const weights = options.weights?.(body).name ?? String(body.model);
     const seed = deriveSeed(weights, prompt, Number(body.seed ?? 0), place, draw);
     const whole = [...renderer.encode(write(prompt, createRandom(seed))), renderer.eosToken];

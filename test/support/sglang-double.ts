@@ -22,7 +22,14 @@ export async function startSglang(
   const list = () => server.behave({ models: [options.base, ...adapters.keys()] });
   const server = await startModelServer({
     ...options,
-    behaviour: { isVllm: false, stops: 'removed', stopReason: false, ...options.behaviour, models: [options.base] },
+    behaviour: {
+      isVllm: false,
+      sameSamples: true,
+      stops: 'removed',
+      stopReason: false,
+      ...options.behaviour,
+      models: [options.base],
+    },
     route({ method, path, body }) {
       if (path === '/model_info') return { model_path: weights.path, weight_version: weights.version };
       if (path === '/update_weights_from_disk') {

@@ -105,12 +105,22 @@ async function fill(ask: Ask, calls: Calls): Promise<Collected> {
 class NoLists extends Error {}
 
 /**
- * vLLM and llama.cpp start every prompt of a list from the request's seed: equal prompts get equal answers, and all
- * answers begin alike, which is worth less to a search and makes scores look more certain than they are. Each prompt
+ * vLLM, llama.cpp and SGLang start every prompt of a list from the request's seed: equal prompts get equal answers, and
+ * all answers begin alike, which is worth less to a search and makes scores look more certain than they are. Each prompt
  * then needs a request, and a seed, of its own.
  */
-export function sharesNoise({ system_fingerprint: fingerprint, choices }: WireAnswer): boolean {
-  return /^(vllm|b\d+-)/i.test(fingerprint ?? '') || (choices ?? []).some((choice) => 'prompt_logprobs' in choice);
+export function sharesNoise(answer: WireAnswer): boolean {
+  const { system_fingerprint: fingerprint, choices } = answer;
+  if (repeatsSamples(answer) || /^(vllm|b\d+-)/i.test(fingerprint ?? '')) return true;
+  return (choices ?? []).some((choice) => 'prompt_logprobs' in choice);
+}
+
+/**
+ * SGLang, which alone says its weights' version like this, starts all n samples of a prompt from the request's seed too:
+ * where it obeys seeds (`--enable-deterministic-inference`) they are one sample n times. Its cache makes up for the rest.
+ */
+function repeatsSamples({ metadata }: WireAnswer): boolean {
+  return typeof metadata?.weight_version === 'string';
 }
 
 /** Choices by prompt, equally many of each: as many as asked, or fewer where the server does not do `n`. */
@@ -122,6 +132,10 @@ function divide(answer: WireAnswer, prompts: readonly Prompt[], n: number, calls
   const ordered = [...answer.choices].sort((a, b) => (a.index ?? 0) - (b.index ?? 0));
   const by = (size: number) => prompts.map((_, prompt) => ordered.slice(prompt * size, (prompt + 1) * size));
   if (prompts.length > 1 && sharesNoise(answer)) throw new NoLists();
+  if (n > 1 && repeatsSamples(answer)) {
+    calls.learn({ ...calls.dialect(), many: false });
+    return [ordered.slice(0, 1)];
+  }
   if (found >= prompts.length * n) return by(n);
   if (prompts.length === 1) {
     if (found === 1) calls.learn({ ...calls.dialect(), many: false });

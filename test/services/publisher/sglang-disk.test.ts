@@ -88,6 +88,14 @@ describe('weights for SGLang', () => {
     ]);
   });
 
+  it('give each sample noise of its own, by a request of its own', async () => {
+    const { sample } = worker();
+    const texts = (await sample('base')).map(({ text }) => text);
+    expect(new Set(texts).size).toBe(texts.length);
+    // Also when it knows from the start that it must.
+    expect((await worker().sample('base')).map(({ text }) => text)).toEqual(texts);
+  });
+
   it('are replaced once, however often they are published', async () => {
     const from = weights('rl');
     const version = await worker().publish(from);
