@@ -28,7 +28,6 @@ export function costFigures(summary: Summary): Figure[] {
     ]),
   };
   const reused = stages.some((stage) => stage.reused) ? ' A reused stage shows what it cost when it was made.' : '';
-  const total = stages.reduce((sum, stage) => sum + stage.tokens, 0);
   const tokens = stages.filter((stage) => stage.tokens > 0 || (stage.wastedTokens ?? 0) > 0);
   const tokensAlt = `Sampled tokens by stage: ${tokens.map((s) => `${stageName(s)} ${integer(s.tokens)}, wasted ${s.wastedTokens === null ? 'unknown' : integer(s.wastedTokens)}`).join('; ')}.`;
   const timeAlt = `Time by stage: ${stages.map((stage) => `${stageName(stage)} ${seconds(stage.seconds)}`).join('; ')}.`;
@@ -37,7 +36,7 @@ export function costFigures(summary: Summary): Figure[] {
       id: 'cost-tokens',
       title: 'Tokens by stage',
       caption:
-        `Sampled tokens that stored results use (${stages.length} stages; ${short(total)} in all), and tokens that were ` +
+        `Sampled tokens that stored results use (${stages.length} stages), and tokens that were ` +
         `served and that no result uses: the price of retries and restarts.${reused}`,
       alt: tokensAlt,
       legend: [

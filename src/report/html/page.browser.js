@@ -17,7 +17,13 @@
     const svg = figure.querySelector('svg.tree-drawing');
     const panel = figure.querySelector('.node-panel');
     const data = figure.querySelector('.tree-data');
-    if (svg && panel && data) walkable(svg, panel, JSON.parse(data.textContent ?? '[]'));
+    if (!svg || !panel || !data) continue;
+    walkable(svg, panel, JSON.parse(data.textContent ?? '[]'));
+    // A tall tree is first seen at its root, which stands somewhere in the middle.
+    const [box, root] = [svg.parentElement, svg.querySelector('.node')];
+    if (box && root) {
+      box.scrollTop += root.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 2;
+    }
   }
 
   /**

@@ -14,7 +14,7 @@ const MOST_STEP = 600;
 export function treesSection(trees: readonly TreeExample[], write: (text: string) => Html): Html | null {
   if (trees.length === 0) return null;
   return html`<section id="trees"><h2>The search trees</h2>
-<p>Edges are as wide as the visits (N) of the node they lead to; a node is filled by its value (Q), empty at 0 and full at 1. ✓ and ✗ end finished attempts. The blue path is the training text that was read from the tree, with a number at each attempt that it goes back from. Click a node, or move with the arrow keys; Enter folds what is below it.</p>
+<p>Edges are as wide as the visits (N) of the node they lead to; a node is filled by its value (Q), empty at 0 and full at 1. ✓ and ✗ end finished attempts. The blue path is the training text that was read from the tree, with a number at each attempt that it goes back from. Click a node, or move with the arrow keys; Enter, or a second click, folds what is below it.</p>
 ${trees.map((tree, i) => treeBlock(tree, `tree-${i + 1}`, write))}
 </section>
 `;

@@ -123,7 +123,7 @@ function nodeMark({ node, x, y }: PlacedNode, facts: NodeFacts, { id, trace, cha
   const isRoot = node.parent === null;
   const { outcome } = facts;
   const tint = outcome === 'wrong' ? colour('wrong') : colour('value');
-  const text = oneLine(node.text.trimStart().split('\n', 1)[0] ?? '', isLeaf ? LEAF_CHARACTERS : characters);
+  const text = oneLine(titleOf(node.text), isLeaf ? LEAF_CHARACTERS : characters);
   const isNumbered = trace?.backtracks.some(({ from }) => from === node.id) ?? false;
   const place = isLeaf
     ? `x="${isNumbered ? 54 : outcome === null ? 14 : 28}" dy="0.35em"`
@@ -144,6 +144,12 @@ function nodeMark({ node, x, y }: PlacedNode, facts: NodeFacts, { id, trace, cha
       : `<text x="13" dy="0.35em" font-weight="bold" fill="${outcome === 'right' ? colour('right') : tint}">${outcomeMark(outcome)}</text>`) +
     `<text class="folded" x="12" dy="0.3em" font-size="13" font-weight="bold" display="none">+</text></g>`
   );
+}
+
+/** A step's first line; the number of a step that is written as a heading says no more than its depth does. */
+function titleOf(step: string): string {
+  const line = step.trimStart().split('\n', 1)[0] ?? '';
+  return line.replace(/^#+ *(Step \d+ *[:.]? *)?/i, '');
 }
 
 function curve(from: PlacedNode, to: PlacedNode): string {

@@ -1,4 +1,4 @@
-import { hierarchy, tree as tidyTree } from 'd3-hierarchy';
+import { cluster, hierarchy } from 'd3-hierarchy';
 import { nodeAt } from '../../core/search/tree.ts';
 import type { SearchNode, SearchTree } from '../../core/search/types.ts';
 
@@ -33,7 +33,13 @@ interface Branch {
   children: Branch[];
 }
 
-/** A search tree from left to right (Reingold and Tilford's, by d3-hierarchy). Deterministic. */
+/** Leaves of one parent stand closer together than those of two, in rows. */
+const BETWEEN_FAMILIES = 1.5;
+
+/**
+ * A search tree from left to right by d3-hierarchy's `cluster`: every leaf has a row of its own, so that there is room
+ * for what is written beside it, and other nodes stand in the middle of their children. Deterministic.
+ */
 export function layoutTree(tree: Pick<SearchTree, 'nodes'>, options: LayoutOptions): TreeLayout {
   const { depthGap, rowGap, margin } = options;
   const shown = shownNodes(tree, options);
@@ -41,13 +47,14 @@ export function layoutTree(tree: Pick<SearchTree, 'nodes'>, options: LayoutOptio
     const node = nodeAt(tree.nodes, id);
     return { node, children: node.children.filter((child) => shown.has(child)).map(branch) };
   };
-  const root = tidyTree<Branch>().nodeSize([rowGap, depthGap])(hierarchy(branch(0)));
-  const points = root.descendants();
-  const top = Math.min(...points.map((point) => point.x));
-  const bottom = Math.max(...points.map((point) => point.x));
+  const root = cluster<Branch>()
+    .nodeSize([rowGap, 1])
+    .separation((a, b) => (a.parent === b.parent ? 1 : BETWEEN_FAMILIES))(hierarchy(branch(0)));
+  const rows = root.descendants().map(({ x }) => x);
+  const [top, bottom] = [Math.min(...rows), Math.max(...rows)];
   const placed: PlacedNode[] = [];
-  root.eachBefore((point) => {
-    placed.push({ node: point.data.node, x: margin.left + point.y, y: margin.top + point.x - top });
+  root.eachBefore(({ data, depth, x }) => {
+    placed.push({ node: data.node, x: margin.left + depth * depthGap, y: margin.top + x - top });
   });
   return {
     placed,
