@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ from .service import (
 )  # fmt: skip
 
 CLIENT_CLOSED_REQUEST = 499
+# Who answered, as vLLM says it: evaluations keep it as part of their protocol. What computes is torch's version.
+FINGERPRINT = f"astroflow-engine-torch-{metadata.version('torch').split('+')[0]}"
 HARMLESS = ("user", "request_id", "cache_salt", "priority", "skip_special_tokens", "add_special_tokens")
 
 
@@ -135,6 +138,7 @@ def _body(service: Service, job: SampleJob, keep_stop: bool, return_ids: bool, l
         "object": "text_completion",
         "created": int(time.time()),
         "model": job.version,
+        "system_fingerprint": FINGERPRINT,
         "choices": choices,
         "usage": {
             "prompt_tokens": prompt_tokens,

@@ -1,5 +1,6 @@
 """The completions endpoint: order, noise, stops, limits, and refusals that name the field."""
 
+import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
@@ -75,6 +76,7 @@ def test_usage_counts_each_prompt_once(client):
     usage = answer["usage"]
     assert usage["prompt_tokens"] == prompt_tokens
     assert usage["total_tokens"] == prompt_tokens + usage["completion_tokens"]
+    assert re.fullmatch(r"astroflow-engine-torch-\d+(\.\w+)+", answer["system_fingerprint"])
     assert all("token_ids" not in choice and choice["logprobs"] is None for choice in answer["choices"])
 
 

@@ -1,8 +1,13 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { artifactNames } from '../../src/config/plan.ts';
+import { artifactNames, type Plan } from '../../src/config/plan.ts';
 import type { RunConfig, RunConfigInput } from '../../src/config/schema.ts';
 import type { Progress } from '../../src/core/progress.ts';
+import { compareRuns } from '../../src/inspect/compare-runs.ts';
+import { diffRuns } from '../../src/inspect/diff-runs.ts';
+import { findEvalItem } from '../../src/inspect/eval-item.ts';
+import { explain } from '../../src/inspect/explain.ts';
+import type { StoredRun } from '../../src/inspect/stored-run.ts';
 import { type Summary, summarySchema } from '../../src/report/summary-schema.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import { astroPipeline } from '../../src/workflows/index.ts';
@@ -110,6 +115,66 @@ describe('the whole pipeline', () => {
       'sft',
       'rl',
       'sft',
+    ]);
+  });
+});
+
+describe('runs that are finished', () => {
+  const storedRun = async (name: string): Promise<StoredRun> => {
+    const ref = await pipeline.store.find(artifactNames.run(name, 'plan.json'));
+    return { name, plan: await pipeline.store.getJson<Plan>(ref!), store: pipeline.store };
+  };
+
+  it('can be compared, told apart and explained by what they stored', async () => {
+    const [tiny, other] = [await storedRun('tiny'), await storedRun('other-rl')];
+    const { comparisons } = await compareRuns(tiny, other, { checkpoints: [], bootstrapSamples: 100 });
+    expect(comparisons.filter(({ sameAnswers }) => !sameAnswers).map(({ to }) => to)).toEqual(['direct-rl']);
+    expect(comparisons.every(({ sameProtocol }) => sameProtocol === true)).toBe(true);
+
+    const { config, keys } = await diffRuns(tiny, other);
+    expect(config).toEqual([{ path: 'rl.direct.groupSize', from: 4, to: 3 }]);
+    expect(keys.filter(({ shared }) => !shared).map(({ stage }) => stage)).toEqual(['rl direct']);
+    const reused = keys.filter(({ stage, reused }) => !stage.startsWith('problems') && reused.to);
+    expect(reused.map(({ stage }) => stage)).toEqual(['search', 'linearize', 'sft search', 'rl search', 'sft direct']);
+
+    const item = await findEvalItem(other, 'new-numbers/5/1@direct-rl');
+    const options = { limit: 2, textLength: 1000, served: async () => [] };
+    const { lineage, groups, rows, answer } = await explain(other, item, options);
+    expect(lineage.map(({ stage, arm }) => [stage, arm])).toEqual([
+      ['rl', 'direct'],
+      ['sft', 'direct'],
+      ['linearize', undefined],
+      ['search', undefined],
+      ['base', undefined],
+    ]);
+    expect(groups.map(({ arm, rewards }) => [arm, rewards.length])).toEqual([
+      ['direct', 3],
+      ['direct', 3],
+    ]);
+    expect(rows.every(({ arm, backtracks }) => arm === 'direct' && backtracks === 0)).toBe(true);
+    expect(answer).toMatchObject({ sample: 1, checkpoint: 'direct-rl', graderVersion: 1 });
+  });
+
+  it('keep their protocols, the matrix of problems and the restarts of training', async () => {
+    const { protocols, matrix, rl, scores, problemSets } = await summaryOf('tiny');
+    expect(protocols).toMatchObject([{ checkpoints: scores.map(({ checkpoint }) => checkpoint) }]);
+    expect(protocols[0]?.protocol).toMatchObject({
+      prompts: expect.any(String),
+      template: expect.any(String),
+      grader: 1,
+    });
+    expect(matrix).toMatchObject([{ benchmark: 'new-numbers', omitted: 0, list: 'runs/tiny/matrix.jsonl' }]);
+    expect(matrix[0]?.problems).toHaveLength(6);
+    const list = await pipeline.store.find('runs/tiny/matrix.jsonl');
+    expect(await pipeline.store.getLines(list!)).toHaveLength(6);
+    expect(rl.search?.map(({ restarts }) => restarts)).toEqual([
+      { rollouts: 0, update: 0, restored: false },
+      { rollouts: 0, update: 0, restored: false },
+    ]);
+    expect(scores.every(({ revisions, counts }) => revisions !== null && counts?.attempted === 12)).toBe(true);
+    expect(problemSets.map(({ use, familiesInTraining }) => [use, familiesInTraining])).toEqual([
+      ['training', null],
+      ['test', 0],
     ]);
   });
 });
