@@ -2,7 +2,7 @@ import * as Plot from '@observablehq/plot';
 import { integer, seconds } from '../format.ts';
 import type { Summary } from '../summary-schema.ts';
 import { colour } from './colours.ts';
-import { type Figure, isNarrow } from './figure.ts';
+import type { Figure } from './figure.ts';
 import { countCell, secondsCell } from './numbers.ts';
 import { plotSvg } from './plot.ts';
 
@@ -71,7 +71,7 @@ function frame(stages: readonly Stage[], width: number): Plot.PlotOptions {
     width,
     height: Math.max(1, stages.length) * ROW_HEIGHT + 28,
     marginLeft: 94,
-    marginRight: isNarrow(width) ? 92 : 110,
+    marginRight: 128,
     marginTop: 8,
     marginBottom: 18,
     y: { domain: stages.map(stageName), label: null, tickSize: 0, padding: 0.3 },

@@ -27,7 +27,7 @@ const metrics: readonly Metric[] = [
   {
     id: 'rl-reward',
     title: 'Reward',
-    what: 'Mean reward of an iteration: +1 for a right answer, −1 for any other',
+    what: 'Mean reward of an iteration: +1 for a right answer, 0 where the checker cannot decide, −1 for any other',
     value: ({ meanReward }) => meanReward,
     text: (value) => fixed(value, 2),
     cells: ({ meanReward }) => [fixedCell(meanReward, 2)],
