@@ -16,7 +16,7 @@ export interface VllmServer {
 
 /** vLLM on the CPU, with adapters that are loaded while it runs; its logs lie in `folder`. */
 export async function startVllmServer(folder: string, model: string): Promise<VllmServer> {
-  const bin = dirname(environment('vllm').python);
+  const { python } = environment('vllm');
   const port = await choosePort();
   const baseUrl = `http://127.0.0.1:${port}`;
   let starts = 0;
@@ -25,9 +25,21 @@ export async function startVllmServer(folder: string, model: string): Promise<Vl
     starts += 1;
     const child = startChild({
       name: 'vllm',
-      command: join(bin, 'vllm'),
+      command: python,
       args: [
-        ...['serve', model, '--served-model-name', 'base', '--host', '127.0.0.1', '--port', `${port}`],
+        // Its command `vllm` asks for the version of a package of that name, which this build is not.
+        ...[
+          '-m',
+          'vllm.entrypoints.openai.api_server',
+          '--model',
+          model,
+          '--served-model-name',
+          'base',
+          '--host',
+          '127.0.0.1',
+          '--port',
+          `${port}`,
+        ],
         ...['--dtype', 'float32', '--max-model-len', '512', '--enforce-eager', '--generation-config', 'vllm'],
         ...['--enable-lora', '--max-lora-rank', '8', '--max-loras', '2'],
       ],
@@ -35,7 +47,7 @@ export async function startVllmServer(folder: string, model: string): Promise<Vl
       logFile: join(folder, `vllm-${starts}.log`),
       env: {
         ...process.env,
-        PATH: `${bin}:${process.env.PATH}`,
+        PATH: `${dirname(python)}:${process.env.PATH}`,
         HF_HUB_OFFLINE: '1',
         VLLM_ALLOW_RUNTIME_LORA_UPDATING: 'True',
         VLLM_CPU_KVCACHE_SPACE: '1',
