@@ -74,7 +74,8 @@ const rolloutsOf = ({ artifacts }: Summary) =>
 const endpointsOf = (records: readonly { servedBy?: ServedBy }[]) =>
   [...new Set(records.map(({ servedBy }) => servedBy?.endpoint))].sort();
 
-describe('a run whose adapters are brought to two vLLM servers', () => {
+// A run and two more evaluations of it.
+describe('a run whose adapters are brought to two vLLM servers', { timeout: 180_000 }, () => {
   it('goes on when one of them is lost, and is scored again after all were restarted', async () => {
     const [one, two] = [await start(), await start()];
     const sampler = {
@@ -123,7 +124,7 @@ describe('a run whose adapters are brought to two vLLM servers', () => {
   });
 });
 
-describe('a run on SGLang', () => {
+describe('a run on SGLang', { timeout: 120_000 }, () => {
   it('has every answer from the weights that it asked for', async () => {
     const servers = [
       await startSglang({ base, basePath: '/models/base', renderer, write }),
