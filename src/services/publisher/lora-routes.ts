@@ -4,7 +4,7 @@ import type { PublishedWeights } from './weights-folder.ts';
 
 /** Refusals that loading again cannot help: the adapter does not fit the server as it was started, or is not there. */
 const permanent =
-  /rank|target.?module|not support|unexpected|no adapter|does not exist|no such file|cannot find|shape/i;
+  /lora.?rank|target.?module|not support|unexpected|no adapter|does not exist|no such file|cannot find|shape/i;
 
 /**
  * Loads an adapter under its version's name. That the name is taken is no error: one name is one adapter.
@@ -22,11 +22,8 @@ export async function loadAdapter(
     const said = await callRoute(server, { method: 'post', path: route.path, body }, timeoutMs, signal);
     if (isFailure(said)) throw new ServiceError('fatal', String(said.error_message ?? ''), { service: server.of.name });
   } catch (error) {
-    if (!(error instanceof ServiceError) || /already|being loaded/i.test(error.message)) {
-      if (error instanceof ServiceError) return;
-      throw error;
-    }
-    throw explained(error, server, route, folder);
+    if (!(error instanceof ServiceError)) throw error;
+    if (!/already/i.test(error.message)) throw explained(error, server, route, folder);
   }
 }
 
