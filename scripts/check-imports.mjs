@@ -42,7 +42,7 @@ export const rooms = {
   // Runs as people look at them, read by the names in config: without Temporal, and without running a stage.
   runs: { own: ['core', 'services', 'config', 'runs'], types: ['activities'], packages: [], node: false },
   // The live page: reads runs, draws with the report's figures, and is told by the cli what Temporal knows.
-  page: { own: ['core', 'services', 'config', 'report', 'inspect', 'runs', 'page'], types: ['activities'], node: true },
+  page: { own: ['core', 'services', 'config', 'report', 'export', 'runs', 'page'], types: ['activities'], node: true },
   activities: {
     own: ['core', 'services', 'config', 'report', 'accounts', 'inspect', 'activities', 'versions.ts'],
     node: true,

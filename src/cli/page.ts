@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AnswerSources } from '../page/answers.ts';
+import { createFigures } from '../page/figures.ts';
 import { type PageServer, startPage } from '../page/server.ts';
 import { findPlan } from '../runs/plans.ts';
 import type { BooksStatus, RunStatus } from '../runs/status.ts';
@@ -96,6 +97,7 @@ function createSources(withServer: ClientSource, surroundings: { home: Home; env
 
   return {
     store,
+    figures: createFigures(store),
     list: () => withServer((client) => listRuns(client, store)),
     async look(run): Promise<RunStatus | null> {
       const look = await withServer((client) => lookAtRun(client, store, run, { asksClosed: false }));

@@ -2,13 +2,13 @@ import { readFile } from 'node:fs/promises';
 import type { Plan } from '../config/plan.ts';
 import { problemSlug } from '../core/key.ts';
 import type { Problem } from '../core/problem.ts';
+import type { Html } from '../report/html/escape.ts';
 import type { ListedRun } from '../runs/listed-run.ts';
 import { findPlan } from '../runs/plans.ts';
 import { searchedProblems } from '../runs/problems.ts';
 import { readSearch } from '../runs/search.ts';
 import type { RunStatus } from '../runs/status.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
-import { figureFragment, readFigures } from './figures.ts';
 import type { Route } from './routes.ts';
 import { nodeDocument, searchDocument } from './search-document.ts';
 import { homePage, problemPage, problemsFragment, runPage, stagesFragment, styleSheet } from './views.ts';
@@ -20,6 +20,7 @@ export interface AnswerSources {
   list(): Promise<ListedRun[]>;
   /** How a run stands; null: nobody knows it. */
   look(run: string): Promise<RunStatus | null>;
+  figures(plan: Plan): Promise<Html>;
 }
 
 export interface PageAnswer {
@@ -54,7 +55,7 @@ export async function answerTo(route: Route, sources: AnswerSources): Promise<Pa
 
 async function runAnswer(
   { run, view, from }: Extract<Route, { kind: 'run' }>,
-  { store, look }: AnswerSources,
+  { store, look, figures }: AnswerSources,
 ): Promise<PageAnswer> {
   if (view === 'status' || view === 'stages' || view === 'page') {
     const status = await look(run);
@@ -64,7 +65,7 @@ async function runAnswer(
   }
   const plan = await findPlan(store, run);
   if (plan === null) return unknownRun(run);
-  if (view === 'figures') return markup(figureFragment(await readFigures(store, plan)).markup);
+  if (view === 'figures') return markup((await figures(plan)).markup);
   const problems = await store.getLines<Problem>(plan.search.problems);
   const range = { from, count: problemsPerPage };
   const shown = await searchedProblems(store, plan.search, problems, range);

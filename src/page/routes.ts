@@ -65,12 +65,24 @@ function numberOf(text: string | null): number | null {
   return text !== null && wholeNumber.test(text) ? Number(text) : null;
 }
 
+/** What a browser says of a request and where it comes from. */
+export interface RequestOrigin {
+  host?: string | undefined;
+  /** `Sec-Fetch-Site`, `-Mode` and `-Dest`; programs send none. */
+  site?: string | undefined;
+  mode?: string | undefined;
+  dest?: string | undefined;
+}
+
+const loopback = /^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d{1,5})?$/i;
+
 /**
- * Whether a request was meant for this page: a name that somebody else's page made point at this machine (DNS rebinding)
- * comes as another host, and a browser says of a foreign page's request that it is cross-site.
+ * Whether a request was meant for this page. A name that somebody else's page made point at this machine (DNS rebinding)
+ * comes as another host; the port may be another one, that of a tunnel. What a foreign page fetches or frames is not
+ * answered; a link on one may be followed.
  */
-export function isForUs(headers: { host?: string | undefined; site?: string | undefined }, port: number): boolean {
-  const { host = '', site } = headers;
-  const isHost = [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`].includes(host.toLowerCase());
-  return isHost && (site === undefined || site === 'same-origin' || site === 'none');
+export function isForUs({ host = '', site, mode, dest }: RequestOrigin): boolean {
+  if (!loopback.test(host)) return false;
+  const isOwn = site === undefined || site === 'same-origin' || site === 'none';
+  return isOwn || (mode === 'navigate' && dest === 'document');
 }

@@ -57,8 +57,9 @@ async function respond(
   sources: AnswerSources,
 ): Promise<void> {
   const { headers, method = '', url = '' } = request;
-  const site = headers['sec-fetch-site'];
-  const isOurs = isForUs({ host: headers.host, site: typeof site === 'string' ? site : undefined }, port);
+  const said = (name: string) => (typeof headers[name] === 'string' ? headers[name] : undefined);
+  const [site, mode, dest] = ['sec-fetch-site', 'sec-fetch-mode', 'sec-fetch-dest'].map(said);
+  const isOurs = isForUs({ host: headers.host, site, mode, dest });
   const answer = isOurs
     ? await answerTo(routeOf(method, url), sources).catch((error): PageAnswer => failed(error))
     : text(403, `This page answers only to itself, at http://127.0.0.1:${port}.`);

@@ -4,11 +4,11 @@ import type { Comparison, Score, Summary } from './summary-schema.ts';
 /** A table as text: the first row is the header, the first column is aligned left and the others right. */
 export type Table = string[][];
 
-export function benchmarksOf(summary: Summary): string[] {
+export function benchmarksOf(summary: Pick<Summary, 'scores'>): string[] {
   return [...new Set(summary.scores.map((score) => score.benchmark))];
 }
 
-export function scoresOf(summary: Summary, benchmark: string): Score[] {
+export function scoresOf(summary: Pick<Summary, 'scores'>, benchmark: string): Score[] {
   return summary.scores.filter((score) => score.benchmark === benchmark);
 }
 

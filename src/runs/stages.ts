@@ -164,7 +164,8 @@ async function rlSoFar(store: ArtifactStore, plan: RlPlan): Promise<SoFar> {
   };
 }
 
-async function answersSoFar(store: ArtifactStore, plan: EvaluatePlan): Promise<SoFar> {
+/** Answers that are stored, whole chunks of them. */
+export async function answersSoFar(store: ArtifactStore, plan: EvaluatePlan): Promise<SoFar> {
   const { problemsPerChunk, samplesPerProblem } = plan.params;
   let problems = 0;
   for (const entry of plan.checkpoints) {

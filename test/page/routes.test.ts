@@ -78,18 +78,30 @@ describe('an address of the live page', () => {
 });
 
 describe('a request', () => {
-  it('is for this page only under its own name and port', () => {
-    for (const host of ['127.0.0.1:80', 'localhost:80', 'LOCALHOST:80', '[::1]:80'])
-      expect(isForUs({ host }, 80)).toBe(true);
-    for (const host of ['evil.example:80', '127.0.0.1:81', '127.0.0.1', '127.0.0.1.evil.example:80', '', undefined])
-      expect(isForUs({ host }, 80)).toBe(false);
+  it('is for this page only under a name of loopback, whatever the port of a tunnel to it', () => {
+    for (const host of ['127.0.0.1:80', 'localhost:9000', 'LOCALHOST', '[::1]:80'])
+      expect(isForUs({ host })).toBe(true);
+    for (const host of [
+      'evil.example:80',
+      '127.0.0.1.evil.example:80',
+      'localhost.evil:80',
+      '127.0.0.1:80@evil',
+      '',
+      undefined,
+    ])
+      expect(isForUs({ host })).toBe(false);
   });
 
-  it('of another page of the browser is not answered', () => {
+  it('of another page is answered only where a person follows a link', () => {
     const host = '127.0.0.1:80';
-    expect(isForUs({ host, site: 'cross-site' }, 80)).toBe(false);
-    expect(isForUs({ host, site: 'same-site' }, 80)).toBe(false);
-    expect(isForUs({ host, site: 'same-origin' }, 80)).toBe(true);
-    expect(isForUs({ host, site: 'none' }, 80)).toBe(true);
+    for (const site of ['cross-site', 'same-site']) {
+      expect(isForUs({ host, site })).toBe(false);
+      expect(isForUs({ host, site, mode: 'cors', dest: 'empty' })).toBe(false);
+      expect(isForUs({ host, site, mode: 'no-cors', dest: 'script' })).toBe(false);
+      expect(isForUs({ host, site, mode: 'navigate', dest: 'iframe' })).toBe(false);
+      expect(isForUs({ host, site, mode: 'navigate', dest: 'document' })).toBe(true);
+      expect(isForUs({ host: 'evil.example', site, mode: 'navigate', dest: 'document' })).toBe(false);
+    }
+    for (const site of ['same-origin', 'none']) expect(isForUs({ host, site, mode: 'cors', dest: 'empty' })).toBe(true);
   });
 });

@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { problemSlug } from '../../src/core/key.ts';
 import type { Problem } from '../../src/core/problem.ts';
+import { createFigures } from '../../src/page/figures.ts';
 import type { SearchDocument } from '../../src/page/search-document.ts';
 import { type PageServer, startPage } from '../../src/page/server.ts';
 import { storedProgress } from '../../src/runs/stages.ts';
@@ -19,6 +20,7 @@ beforeAll(async () => {
   slugs = problems.map(({ id }) => problemSlug(id));
   const sources = {
     store,
+    figures: createFigures(store),
     list: async () => [
       { run: 'lab', workflowId: 'astro/lab', state: evil, stage: evil, startedAt: null, attention: [evil] },
     ],

@@ -13,7 +13,7 @@ const ROW_HEIGHT = 26;
 const TITLE_ROW = '';
 
 /** pass@1 of every checkpoint on every benchmark, with its interval. */
-export function scoresFigure(summary: Summary): Figure {
+export function scoresFigure(summary: Pick<Summary, 'scores' | 'covers'>): Figure {
   const { scores } = summary;
   const benchmarks = benchmarksOf(summary);
   const sizes = benchmarks.map((name) => `${name}: ${sampleSize(scoresOf(summary, name))}`).join('; ');
