@@ -2,7 +2,8 @@
 //   npm run screenshots [-- RUN]      ASTROFLOW_HOME says where the run lies; without a name it is the demo's
 // Look at each before you commit it.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -18,7 +19,10 @@ const images = join(root, 'docs', 'images');
  * @property {string} file name under docs/images
  * @property {'light' | 'dark'} colorScheme
  * @property {{ width: number, height: number }} viewport
- * @property {string} [click] what is clicked first
+ * @property {string} [path] below the address
+ * @property {{ of: string, option: number }} [choose] what is chosen of a list first
+ * @property {string} [click] what is clicked then
+ * @property {string} [wait] what must be there before the picture
  * @property {string} [of] the element; left out: the page from its top
  * @property {string} [until] from the page's top to the end of this element
  */
@@ -36,16 +40,42 @@ const report = [
   { file: 'report-behaviour.png', colorScheme: 'light', viewport: { width: 1000, height: 1000 }, of: '#behaviour' },
 ];
 
+/** Of the live page, of a run's overview and of one problem's search. @param {string} run @param {string} problem */
+const livePage = (run, problem) => [
+  {
+    file: 'live-page.png',
+    path: `/runs/${run}/`,
+    colorScheme: /** @type {const} */ ('light'),
+    viewport: { width: 1180, height: 860 },
+    wait: '#figures svg >> nth=0',
+  },
+  {
+    file: 'live-tree.png',
+    path: `/runs/${run}/problems/${problem}`,
+    colorScheme: /** @type {const} */ ('dark'),
+    viewport: { width: 1180, height: 860 },
+    choose: { of: '#trace', option: 2 },
+    click: '#drawing [data-node="3"] circle:last-of-type',
+    wait: '.node-panel h3',
+  },
+];
+
 /**
  * @param {import('playwright-core').Browser} browser
  * @param {string} url
  * @param {readonly Shot[]} shots
  */
 async function shoot(browser, url, shots) {
-  for (const { file, colorScheme, viewport, click, of, until } of shots) {
+  for (const { file, path: below = '', colorScheme, viewport, choose, click, wait, of, until } of shots) {
     const page = await browser.newPage({ colorScheme, viewport, deviceScaleFactor: 1.25 });
-    await page.goto(url);
+    await page.goto(`${url}${below}`);
+    if (choose !== undefined) {
+      await page.locator(`${choose.of} option`).nth(choose.option).waitFor({ state: 'attached' });
+      await page.locator(choose.of).selectOption({ index: choose.option });
+      await page.locator('path.trace').first().waitFor({ state: 'attached' });
+    }
     if (click !== undefined) await page.locator(click).click();
+    if (wait !== undefined) await page.locator(wait).first().waitFor({ state: 'attached' });
     const path = join(images, file);
     if (of !== undefined) await page.locator(of).screenshot({ path });
     else {
@@ -55,6 +85,31 @@ async function shoot(browser, url, shots) {
     }
     await page.close();
     console.log(path);
+  }
+}
+
+/** A finished problem in the middle of the demo's set, by its row. */
+const row = 3;
+
+/** @param {string} run */
+function problemToShow(run) {
+  const told = execFileSync(process.execPath, [join(root, 'bin', 'astroflow.js'), 'tree', run, '--json']);
+  return JSON.parse(told.toString()).problems[row].slug;
+}
+
+/** @param {(url: string) => Promise<void>} use */
+async function withLivePage(use) {
+  const server = spawn(process.execPath, [join(root, 'bin', 'astroflow.js'), 'page'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  try {
+    const [said] = await once(server.stdout, 'data');
+    const url = /http:\/\/\S+/.exec(String(said))?.[0];
+    if (url === undefined) throw new Error(`astroflow page said: ${said}`);
+    await use(url);
+  } finally {
+    server.kill('SIGTERM');
+    await once(server, 'exit');
   }
 }
 
@@ -70,6 +125,7 @@ async function main() {
       stdio: 'inherit',
     });
     await shoot(browser, pathToFileURL(page).href, report);
+    await withLivePage((url) => shoot(browser, url, livePage(run, problemToShow(run))));
   } finally {
     await browser.close();
     rmSync(folder, { recursive: true, force: true });
