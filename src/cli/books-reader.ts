@@ -10,7 +10,7 @@ import { short } from './progress.ts';
 /** Reading the books means reading all that is stored, so it may take a twentieth of the time, and not more. */
 const restPerRead = 20;
 const leastRestMs = 10_000;
-const deadlineMs = 30_000;
+const deadlineMs = 10_000;
 
 /**
  * Tells now and then what a run's calls cost so far. `look` begins a reading when one is due; a reading that fails tells

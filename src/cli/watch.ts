@@ -83,6 +83,7 @@ async function watchAsLines(client: Client | null, { home, env }: Surroundings, 
   let told = '';
   let toldAtMs = 0;
   let cost: BooksStatus | undefined;
+  let hasRun = false;
   const name = runNameOf(run);
   const planOf = async () => (name === null ? null : findPlan(store, name));
   const books = createBooksReader(planOf, store, { home, env }, (read) => {
@@ -93,7 +94,10 @@ async function watchAsLines(client: Client | null, { home, env }: Surroundings, 
       const look = await lookAtRun(client, store, run);
       if (look === null)
         throw await unknownRun(store, run, `no server at ${temporalTarget(env, home).address} knows it`);
-      const isOver = look.status.status !== 'running';
+      const isRunning = look.status.status === 'running';
+      // A server that is away for a while says nothing about a run that it knew.
+      const isOver = !isRunning && !(hasRun && look.status.status === null);
+      hasRun ||= isRunning;
       if (isOver) await books.last();
       else books.look();
       const status: RunStatus = { ...look.status, ...(cost !== undefined && { books: cost }) };
