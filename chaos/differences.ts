@@ -14,8 +14,8 @@ export const leftOut: readonly { artifacts: RegExp; fields: readonly string[] }[
   },
 ];
 
-/** The report is the summary in words, with its times. */
-const notCompared = /^runs\/.*\/report\.md$/;
+/** The reports are the summary in words and figures, with its times. */
+const notCompared = /^runs\/.*\/report\.(md|html)$/;
 
 /** What one store has and another has not, or has otherwise, by name. Everything else is equal byte by byte. */
 export function differences(reference: Stored, disturbed: Stored): string[] {

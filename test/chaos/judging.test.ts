@@ -114,4 +114,13 @@ describe('the judgement of a run', () => {
       ),
     ).toEqual([expect.stringMatching(/differs at \$\.0\.key$/)]);
   });
+
+  it('leaves out the reports, which show times, and nothing else of a run', () => {
+    const withText = (name: string, text: string) => new Map(stored).set(`runs/demo/${name}`, Buffer.from(text));
+    for (const name of ['report.md', 'report.html'])
+      expect(differences(withText(name, 'a'), withText(name, 'b'))).toEqual([]);
+    expect(differences(withText('matrix.jsonl', '1'), withText('matrix.jsonl', '2'))).toEqual([
+      'runs/demo/matrix.jsonl has other bytes',
+    ]);
+  });
 });
