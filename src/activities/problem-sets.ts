@@ -57,15 +57,19 @@ export async function readProblemSets(config: RunConfig, complaints: ConfigProbl
 export function overlapOf({ search, rl, benchmarks }: ProblemSets, task: Task): OverlapRow[] {
   const entries = (set: ProblemSet) => set.problems.map((problem) => ({ path: set.path, problem }));
   const training = [search, ...(rl === null ? [] : [rl])].flatMap(entries);
-  return findOverlap(benchmarks.flatMap(entries), training, ({ problem }) => task.statement(problem)).map(
-    ({ test, training: found, ...how }) => ({
-      benchmark: test.path,
-      problem: test.problem.id,
-      training: found.path,
-      trainingProblem: found.problem.id,
-      ...how,
-    }),
-  );
+  const { identity } = task;
+  return findOverlap(
+    benchmarks.flatMap(entries),
+    training,
+    ({ problem }) => task.statement(problem),
+    identity && (({ problem }) => identity(problem)),
+  ).map(({ test, training: found, ...how }) => ({
+    benchmark: test.path,
+    problem: test.problem.id,
+    training: found.path,
+    trainingProblem: found.problem.id,
+    ...how,
+  }));
 }
 
 /**

@@ -13,35 +13,45 @@ export interface Overlap<Test, Training> {
 
 /**
  * Which tests stand in the training data, each once, in the order of the tests. Exact means that the same tokens are
- * left by `tokensOf`; a test of fewer than 13 words is only compared exactly. Linear in the length of all texts; memory
+ * left by `tokensOf`, or that both have one identity; a test of fewer than 13 words is only compared exactly. Linear in the length of all texts; memory
  * is some 40 bytes per word of the tests, however many training problems there are.
  *
  * @param statement a problem's own words, without instructions that all problems share
+ * @param identity equal for problems that are the same in other words or another order; left out: the words alone count
  */
 export function findOverlap<Test, Training>(
   tests: readonly Test[],
   training: readonly Training[],
   statement: (problem: Test | Training) => string,
+  identity?: (problem: Test | Training) => string,
 ): Overlap<Test, Training>[] {
-  const testsByText = new Map<string, number[]>();
+  const testsBySame = new Map<string, number[]>();
+  /** What makes a problem the same as another; texts and identities are told apart by their first letter. */
+  const sameOf = (problem: Test | Training, tokens: readonly string[]) => [
+    `t ${tokens.join(' ')}`,
+    ...(identity === undefined ? [] : [`i ${identity(problem)}`]),
+  ];
   const index = createGramIndex();
   for (const [test, problem] of tests.entries()) {
     const tokens = tokensOf(statement(problem));
-    const text = tokens.join(' ');
-    const same = testsByText.get(text);
-    if (same === undefined) testsByText.set(text, [test]);
-    else same.push(test);
+    for (const key of sameOf(problem, tokens)) {
+      const same = testsBySame.get(key);
+      if (same === undefined) testsBySame.set(key, [test]);
+      else same.push(test);
+    }
     index.add(test, tokens.filter(isWord));
   }
   const take = index.build();
   const found = new Map<number, Overlap<Test, Training>>();
   for (const problem of training) {
     const tokens = tokensOf(statement(problem));
-    const text = tokens.join(' ');
-    for (const test of testsByText.get(text) ?? []) {
-      found.set(test, { test: tests[test] as Test, training: problem, how: 'exact' });
+    for (const key of sameOf(problem, tokens)) {
+      for (const test of testsBySame.get(key) ?? []) {
+        if (found.get(test)?.how === 'exact') continue;
+        found.set(test, { test: tests[test] as Test, training: problem, how: 'exact' });
+      }
+      testsBySame.delete(key);
     }
-    testsByText.delete(text);
     for (const { test, gram } of take(tokens.filter(isWord))) {
       if (!found.has(test)) found.set(test, { test: tests[test] as Test, training: problem, how: '13-gram', gram });
     }

@@ -52,6 +52,11 @@ export interface Task<P extends Problem = Problem> {
   /** What makes two problems the same: splits are disjoint by it. Sorted numbers for Countdown. */
   family(problem: P): string;
   /**
+   * Equal for problems that are the same though their statements are not: numbers in another order, a relabelled puzzle.
+   * Left out: equal statements alone are the same problem.
+   */
+  identity?(problem: P): string;
+  /**
    * How problems resemble each other, closest first and the family at the head: what "problems like this one" means.
    * Left out: the family alone. For people who ask where an answer comes from.
    */

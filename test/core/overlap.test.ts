@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { findOverlap, tokensOf } from '../../src/core/overlap.ts';
+import type { Task } from '../../src/core/task.ts';
+import { defaultTasks } from '../../src/core/tasks/index.ts';
 
 const overlap = (tests: string[], training: string[]) => findOverlap(tests, training, (text) => text);
 const isExact = (a: string, b: string) => overlap([a], [b])[0]?.how === 'exact';
@@ -121,5 +123,40 @@ describe('overlap', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('problems that are the same by their identity', () => {
+  const sorted = (text: string) => text.split(' ').sort().join(' ');
+
+  it('overlap exactly, whatever their words, each test once with the first training problem', () => {
+    const found = findOverlap(['4 9 3', '5 5 1', '7 7 7'], ['9 3 4', '4 9 3', '1 5 5'], (text) => text, sorted);
+    expect(found).toEqual([
+      { test: '4 9 3', training: '9 3 4', how: 'exact' },
+      { test: '5 5 1', training: '1 5 5', how: 'exact' },
+    ]);
+  });
+
+  it('are only what the task says: without an identity words alone count', () => {
+    expect(findOverlap(['4 9 3'], ['9 3 4'], (text) => text)).toEqual([]);
+  });
+});
+
+describe('identities of tasks', () => {
+  const named = (name: string) => defaultTasks().find((task) => task.name === name) as Task;
+
+  it('take numbers of Countdown in any order, with one target', () => {
+    const identity = (numbers: number[], target: number) => {
+      const task = named('countdown');
+      return task.identity?.(task.parseRow({ numbers, target }));
+    };
+    expect(identity([4, 9, 3], 39)).toBe(identity([9, 3, 4], 39));
+    expect(identity([4, 9, 3], 39)).not.toBe(identity([4, 9, 3], 33));
+  });
+
+  it('take a relabelled Sudoku for the same', () => {
+    const task = named('sudoku4');
+    const identity = (puzzle: string) => task.identity?.(task.parseRow({ puzzle }));
+    expect(identity('4300 0104 0200 0002')).toBe(identity('3400 0103 0200 0002'));
   });
 });

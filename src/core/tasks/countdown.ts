@@ -56,6 +56,7 @@ export const countdown: Task<CountdownProblem> = {
   parseRow,
   generate: (request) => generateCountdown(request),
   family: ({ data }) => [...data.numbers].sort((a, b) => a - b).join(','),
+  identity: (problem) => `${countdown.family(problem)}:${problem.data.target}`,
   kinds: (problem) => [
     { name: 'the same numbers', value: countdown.family(problem) },
     { name: 'the same target', value: `${problem.data.target}` },

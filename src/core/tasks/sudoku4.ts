@@ -91,6 +91,7 @@ export const sudoku4: Task<SudokuProblem> = {
   parseRow,
   generate: (request) => generate(request, options.parse({ name: 'sudoku4' }).givens),
   family: ({ data }) => canonical(gridOf(data.puzzle)),
+  identity: ({ data }) => canonical(gridOf(data.puzzle)),
   kinds: (problem) => [
     { name: 'the same puzzle, moved or relabelled', value: sudoku4.family(problem) },
     { name: 'as many givens', value: `${gridOf(problem.data.puzzle).filter((digit) => digit !== 0).length}` },
