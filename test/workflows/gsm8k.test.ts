@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { artifactNames } from '../../src/config/plan.ts';
 import type { RunConfigInput } from '../../src/config/schema.ts';
@@ -7,9 +9,18 @@ import { astroPhrases } from '../../src/core/tasks/astro-phrases.ts';
 import { type Summary, summarySchema } from '../../src/report/summary-schema.ts';
 import { tokenizerRenderer } from '../../src/services/renderer/tokenizer.ts';
 import { astroPipeline } from '../../src/workflows/index.ts';
+import type { Doubles } from '../support/doubles.ts';
 import { gsm8kWriter } from '../support/gsm8k-writer.ts';
-import { type ServerBehaviour, simpleServer, startModelServer, strictServer } from '../support/model-server.ts';
+import { openRecipe } from '../support/job-recipe.ts';
+import {
+  type ModelServer,
+  type ServerBehaviour,
+  simpleServer,
+  startModelServer,
+  strictServer,
+} from '../support/model-server.ts';
 import { type Pipeline, startPipeline } from '../support/pipeline.ts';
+import { rayDouble } from '../support/ray-double.ts';
 import { startTinkerServer } from '../support/tinker-server.ts';
 
 const tokenizer = 'test/fixtures/chat/chatml';
@@ -57,13 +68,19 @@ beforeAll(async () => {
 });
 afterAll(() => pipeline?.close());
 
-async function run(name: string, config: RunConfigInput): Promise<{ summary: Summary; rows: SftRow[] }> {
-  await pipeline.withWorkers((taskQueue) =>
-    pipeline.client.workflow.execute(astroPipeline, {
-      workflowId: `astro/${name}`,
-      taskQueue,
-      args: [{ ...config, run: name, salt: name }],
-    }),
+async function run(
+  name: string,
+  config: RunConfigInput,
+  doubles: Doubles = {},
+): Promise<{ summary: Summary; rows: SftRow[] }> {
+  await pipeline.withWorkers(
+    (taskQueue) =>
+      pipeline.client.workflow.execute(astroPipeline, {
+        workflowId: `astro/${name}`,
+        taskQueue,
+        args: [{ ...config, run: name, salt: name }],
+      }),
+    doubles,
   );
   const { store } = pipeline;
   const summary = summarySchema.parse(
@@ -139,6 +156,72 @@ describe('gsm8k-tinker.json', () => {
       expect([...server.steps.keys()]).toEqual([]);
     } finally {
       await server.close();
+    }
+  });
+});
+
+describe('gsm8k-vllm-verl.json', () => {
+  it('goes from search to the scores of models that jobs on Ray trained, served one after the other', async () => {
+    const config = small(shipped('gsm8k-vllm-verl.json'));
+    const { base } = config.policy;
+    const folder = mkdtempSync(join(tmpdir(), 'astroflow-gsm8k-verl-'));
+    const ray = await rayDouble();
+    /** Weights that were served, in order. */
+    const served: string[] = [];
+    const server: ModelServer = await startModelServer({
+      write,
+      renderer,
+      behaviour: { models: [base] },
+      route({ path, body }) {
+        if (path !== '/serve') return undefined;
+        served.push(String(body.weights));
+        server.behave({ models: [String(body.name)] });
+        return {};
+      },
+    });
+    // In place of examples/serve-vllm.sh, whose arguments it takes.
+    const call = `const [weights, name] = process.argv.slice(1);
+      fetch('${server.baseUrl}/serve', { method: 'POST', body: JSON.stringify({ weights, name }) });`;
+    const { sampler, trainer } = config.policy as { sampler: { publish: { command: string[] } }; trainer: object };
+    const publish = {
+      ...sampler.publish,
+      command: [process.execPath, '-e', call, ...sampler.publish.command.slice(1)],
+    };
+    const rl = { iterations: 2, promptsPerIteration: 2, groupSize: 4, maxTokens: 4000 };
+    try {
+      const { summary } = await run(
+        'verl',
+        {
+          ...config,
+          onFailure: 'fail',
+          policy: {
+            ...config.policy,
+            sampler: { ...sampler, baseUrl: server.baseUrl, apiKey: 'key', publish },
+            trainer: {
+              ...trainer,
+              folder,
+              launcher: { kind: 'ray', address: ray.address },
+              pollMs: 100,
+            },
+          } as RunConfigInput['policy'],
+          sft: {
+            search: { ...config.sft.search, steps: 3, batchSize: 4, warmupSteps: 1 },
+            direct: { ...config.sft.direct, steps: 2, batchSize: 4, warmupSteps: 1 },
+          },
+          rl: { difficulty: { low: 0, high: 1 }, search: rl, direct: rl },
+        },
+        { jobs: (real) => ({ ...real, recipe: openRecipe }) },
+      );
+      expect(summary.scores.map(({ checkpoint }) => checkpoint).sort()).toEqual(
+        ['base', 'direct-rl', 'direct-sft', 'search-rl', 'search-sft'].sort(),
+      );
+      expect(ray.submissions).toHaveLength(4);
+      // The base is served again for its scores, after the models of the stages had taken its place.
+      expect(served).toContain(base);
+      expect(served.filter((weights) => weights !== base).every((weights) => weights.startsWith(folder))).toBe(true);
+    } finally {
+      await Promise.all([server.close(), ray.close()]);
+      rmSync(folder, { recursive: true, force: true });
     }
   });
 });
