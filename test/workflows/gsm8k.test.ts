@@ -22,6 +22,7 @@ import {
 import { type Pipeline, startPipeline } from '../support/pipeline.ts';
 import { rayDouble } from '../support/ray-double.ts';
 import { startTinkerServer } from '../support/tinker-server.ts';
+import { startVllm } from '../support/vllm-double.ts';
 
 const tokenizer = 'test/fixtures/chat/chatml';
 const renderer = tokenizerRenderer(tokenizer, 'chat');
@@ -156,6 +157,46 @@ describe('gsm8k-tinker.json', () => {
       expect([...server.steps.keys()]).toEqual([]);
     } finally {
       await server.close();
+    }
+  });
+});
+
+describe('gsm8k-vllm-tinker.json', () => {
+  it('trains on a Tinker service and brings each policy to vLLM as an adapter', async () => {
+    const config = small(shipped('gsm8k-vllm-tinker.json'));
+    const { base } = config.policy;
+    const folder = mkdtempSync(join(tmpdir(), 'astroflow-gsm8k-vllm-'));
+    const [trainer, server] = [
+      await startTinkerServer({ base, renderer, write }),
+      await startVllm({ base, renderer, write }),
+    ];
+    const { sampler } = config.policy as { sampler: { publish: object } };
+    const rl = { iterations: 2, promptsPerIteration: 2, groupSize: 4, maxTokens: 4000 };
+    try {
+      const { summary } = await run('vllm-tinker', {
+        ...config,
+        arms: ['search'],
+        onFailure: 'fail',
+        policy: {
+          ...config.policy,
+          sampler: {
+            ...sampler,
+            baseUrl: server.baseUrl,
+            apiKey: 'key',
+            publish: { ...sampler.publish, folder },
+          },
+          trainer: { ...config.policy.trainer, baseUrl: trainer.baseUrl, apiKey: 'key' },
+        } as RunConfigInput['policy'],
+        sft: { search: { ...config.sft.search, steps: 3, batchSize: 4, warmupSteps: 1 } },
+        rl: { difficulty: { low: 0, high: 1 }, search: rl },
+      });
+      expect(summary.scores.map(({ checkpoint }) => checkpoint)).toEqual(['base', 'search-sft', 'search-rl']);
+      // The start of reinforcement learning, and each of its iterations.
+      expect(server.adapters.size).toBe(3);
+      expect([...server.adapters.values()].every((path) => path.startsWith(folder))).toBe(true);
+    } finally {
+      await Promise.all([trainer.close(), server.close()]);
+      rmSync(folder, { recursive: true, force: true });
     }
   });
 });
