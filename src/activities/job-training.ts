@@ -125,10 +125,12 @@ export function createJobTrainingActivities(deps: ActivityDeps) {
     const { id, state: before } = await newestJob(jobs, prefix, failed, at);
     at.onCancel(() => jobs.backend.stop(id, AbortSignal.timeout(120_000)));
     if (before === null) {
-      const { files, command, env } = jobs.recipe.prepare(input);
+      const { files, command, env, asksRayForGpus } = jobs.recipe.prepare(input);
+      const { gpus, ...others } = trainer.resources;
+      const held = asksRayForGpus && trainer.launcher.kind === 'ray' ? others : { ...others, gpus };
       await writeFiles(folder, files);
       at.report({ phase: `start job ${id}` });
-      await jobs.backend.submit({ id, command, env, folder, resources: defined(trainer.resources) }, at.signal);
+      await jobs.backend.submit({ id, command, env, folder, resources: defined(held) }, at.signal);
     }
     const state = await waitForJob(jobs, id, trainer, at);
 

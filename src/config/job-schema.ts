@@ -31,6 +31,9 @@ const recipeOf = <Kind extends string>(kind: Kind) =>
     python: z.string().min(1).default('python3'),
     /** The trainer's own settings, which win over ours. */
     options: z.record(z.string(), setting).default({}),
+    /** Those of fine-tuning and of reinforcement learning alone, which win over `options`. */
+    sftOptions: z.record(z.string(), setting).optional(),
+    rlOptions: z.record(z.string(), setting).optional(),
   });
 const recipe = z.discriminatedUnion('kind', [
   recipeOf('trl'),

@@ -251,12 +251,31 @@ describe('gsm8k-vllm-verl.json', () => {
           },
           rl: { difficulty: { low: 0, high: 1 }, search: rl, direct: rl },
         },
-        { jobs: (real) => ({ ...real, recipe: openRecipe }) },
+        {
+          // verl's recipe has its say, and a trainer in JavaScript stands in for what it would start.
+          jobs: (real) => ({
+            ...real,
+            recipe: {
+              ...openRecipe,
+              prepare: (input) => ({ ...real.recipe.prepare(input), ...openRecipe.prepare(input) }),
+            },
+          }),
+        },
       );
       expect(summary.scores.map(({ checkpoint }) => checkpoint).sort()).toEqual(
         ['base', 'direct-rl', 'direct-sft', 'search-rl', 'search-sft'].sort(),
       );
-      expect(ray.submissions).toHaveLength(4);
+      // Fine-tuning holds the GPUs; GRPO asks Ray for them itself.
+      const held = ray.submissions.map(({ submission_id: id, entrypoint_num_gpus: gpus }) => [
+        `${id}`.slice(0, 13),
+        gpus,
+      ]);
+      expect(held.sort()).toEqual([
+        ['astroflow-rl-', undefined],
+        ['astroflow-rl-', undefined],
+        ['astroflow-sft', 8],
+        ['astroflow-sft', 8],
+      ]);
       // The base is served again for its scores, after the models of the stages had taken its place.
       expect(served).toContain(base);
       expect(served.filter((weights) => weights !== base).every((weights) => weights.startsWith(folder))).toBe(true);

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { RecipeConfig } from '../../../src/config/job-schema.ts';
+import { createRecipe } from '../../../src/services/jobs/recipes/index.ts';
 import { openrlhfRecipe } from '../../../src/services/jobs/recipes/openrlhf.ts';
+import type { RecipeInput } from '../../../src/services/jobs/recipes/recipe.ts';
 import { cycled, decimal } from '../../../src/services/jobs/recipes/shared.ts';
 import { verlRecipe } from '../../../src/services/jobs/recipes/verl.ts';
 import { rlInput, sftInput } from './inputs.ts';
@@ -17,6 +20,39 @@ const read = (files: Readonly<Record<string, unknown>>) => ({
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line)),
+});
+
+describe('options of a recipe', () => {
+  const recipe = createRecipe({
+    kind: 'verl',
+    python: 'py',
+    options: { 'trainer.seed': 1, 'data.seed': 1 },
+    sftOptions: { 'data.max_length': 4096, 'trainer.seed': 2 },
+    rlOptions: { 'data.max_prompt_length': 1024 },
+  });
+  const settingsOf = (input: RecipeInput) => read(recipe.prepare({ ...input, ...chat }).files).run.train as string[];
+
+  it('are of both stages, or of one of them, which wins', () => {
+    const sft = settingsOf(sftInput('/jobs/a', 'base'));
+    expect(sft).toEqual(expect.arrayContaining(['data.seed=1', 'trainer.seed=2', 'data.max_length=4096']));
+    expect(sft.join(' ')).not.toContain('max_prompt_length');
+    const rl = settingsOf(rlInput('/jobs/a', 'base'));
+    expect(rl).toEqual(expect.arrayContaining(['trainer.seed=1', 'data.max_prompt_length=1024']));
+    expect(rl.join(' ')).not.toContain('data.max_length');
+  });
+});
+
+describe('trainers that ask Ray for GPUs themselves', () => {
+  it.each([
+    ['verl', undefined, true],
+    ['openrlhf', undefined, true],
+    ['nemo-rl', true, true],
+    ['trl', undefined, undefined],
+  ] as const)('%s', (kind, sft, rl) => {
+    const recipe = createRecipe({ kind, python: 'py', options: {}, checkout: '/nemo-rl' } as RecipeConfig);
+    expect(recipe.prepare({ ...sftInput('/jobs/a', 'base'), ...chat }).asksRayForGpus).toBe(sft);
+    expect(recipe.prepare({ ...rlInput('/jobs/a', 'base'), ...chat }).asksRayForGpus).toBe(rl);
+  });
 });
 
 describe('the verl recipe', () => {

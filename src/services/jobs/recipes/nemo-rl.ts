@@ -30,7 +30,7 @@ export function nemoRlRecipe({ python, options, checkout }: Extract<RecipeConfig
     prepare(input) {
       const train = [python, 'nemo_rl_train.py', checkout, ...hydraOverrides(options)];
       const settings = input.stage === 'sft' ? fineTuning(checkout, input) : grpo(checkout, input);
-      return wrapped(
+      const job = wrapped(
         python,
         {
           parquet: {},
@@ -54,6 +54,7 @@ export function nemoRlRecipe({ python, options, checkout }: Extract<RecipeConfig
             : { 'astroflow_reward.py': pythonFile('astroflow_reward.py') }),
         },
       );
+      return { ...job, asksRayForGpus: true };
     },
     progress: progressIn,
     collect: (input) => collectFrom(input.folder, stepsOf(input)),

@@ -106,7 +106,7 @@ function grpo(python: string, options: Options, input: RlInput) {
     prompt: promptOf(input, prompt),
     label: JSON.stringify(problem),
   }));
-  return wrapped(
+  const job = wrapped(
     python,
     {
       ...run(
@@ -119,6 +119,7 @@ function grpo(python: string, options: Options, input: RlInput) {
     },
     { 'rows.jsonl': jsonLines(rows), ...rewardFiles(input.task) },
   );
+  return { ...job, asksRayForGpus: true };
 }
 
 const promptOf = ({ template }: RecipeInput, prompt: Message[]) => (template === 'chat' ? prompt : plainPrompt(prompt));

@@ -24,6 +24,11 @@ export interface PreparedJob {
   files: Readonly<Record<string, string | Uint8Array>>;
   command: readonly string[];
   env: Readonly<Record<string, string>>;
+  /**
+   * The program asks Ray for GPUs itself. On a Ray cluster the job must then hold none: its own workers would wait for
+   * them for ever.
+   */
+  asksRayForGpus?: boolean;
 }
 
 /** What a job that succeeded has left. */

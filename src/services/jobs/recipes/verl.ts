@@ -130,7 +130,7 @@ function grpo(python: string, options: Options, input: RlInput) {
     ...options,
   };
   const source = input.task.name;
-  return wrapped(
+  const job = wrapped(
     python,
     {
       parquet: { 'rows.jsonl': 'rows.parquet' },
@@ -146,6 +146,7 @@ function grpo(python: string, options: Options, input: RlInput) {
       ...rewardFiles(input.task),
     },
   );
+  return { ...job, asksRayForGpus: true };
 }
 
 const common = (folder: string, name: string) => ({
