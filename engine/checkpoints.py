@@ -3,7 +3,9 @@
 ``<root>/<model id>/weights/<name>/``: model.safetensors, optimizer.safetensors, meta.json
 ``<root>/<model id>/sampler_weights/<name>/``: model.safetensors, meta.json
 
-Both hold the base model's config and tokenizer files as well, so they open with transformers.
+Both hold the base model's config and tokenizer files as well, so they open with transformers. Where an adapter was
+trained, adapter_model.safetensors and adapter_config.json stand in place of the model and its config, and PEFT opens
+the folder.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,13 +32,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 # A model's id is made of its session's: `session-4f0c:train:0`.
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 TEMPORARY = ".partial-"
-MODEL_FILES = (
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-)
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+MODEL_FILES = ("config.json", "generation_config.json", *TOKENIZER_FILES)
 
 
 @dataclass(frozen=True)
@@ -102,16 +100,25 @@ class CheckpointStore:
         _sync(written)
         os.replace(written, file)
 
-    def list(self, kind: str | None = None, model_id: str = "*") -> Iterator[tuple[CheckpointRef, dict[str, Any]]]:
-        """All whole checkpoints that have not expired, oldest first."""
-        yield from ((ref, meta) for ref, meta in self._all(kind, model_id) if not _expired(meta))
+    def list(self, kind: str | None = None, unnamed: bool = False) -> Iterator[tuple[CheckpointRef, dict[str, Any]]]:
+        """All whole checkpoints that have not expired, oldest first; ``unnamed``: also those that nobody named."""
+        for ref, meta in self._all(kind):
+            if not _expired(meta) and (unnamed or not meta.get("unnamed")):
+                yield ref, meta
+
+    def forget_unnamed(self, model_id: str, kept: int) -> None:
+        """All but the last ones of a model's weights that only a sampling session knows."""
+        unnamed = [ref for ref, meta in self._all("sampler_weights", model_id) if meta.get("unnamed")]
+        for ref in unnamed[:-kept]:
+            shutil.rmtree(self.folder(ref), ignore_errors=True)
 
     def _all(self, kind: str | None = None, model_id: str = "*") -> list[tuple[CheckpointRef, dict[str, Any]]]:
         found = []
         for file in self._root.glob(f"{model_id}/{kind or '*'}/*/meta.json"):
             *_, owner, found_kind, name, _ = file.parts
             if not name.startswith(TEMPORARY):
-                found.append((CheckpointRef(owner, found_kind, name), orjson.loads(file.read_bytes())))
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    found.append((CheckpointRef(owner, found_kind, name), orjson.loads(file.read_bytes())))
         return sorted(found, key=lambda item: item[1]["created"])
 
     def save(
@@ -122,17 +129,24 @@ class CheckpointStore:
         meta: dict[str, Any],
         ttl_seconds: float | None,
         overwrite: bool = False,
+        adapter_config: dict[str, Any] | None = None,
     ) -> None:
+        """``weights`` are the matrices of an adapter where its config is given."""
         self.remove_expired()
         target = self.folder(ref)
         if self.exists(ref) and not overwrite:
             raise exists_already(ref)
         temporary = target.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
         temporary.mkdir(parents=True)
-        save_file(weights, temporary / "model.safetensors", metadata={"format": "pt"})
+        if adapter_config is None:
+            save_file(weights, temporary / "model.safetensors", metadata={"format": "pt"})
+        else:
+            save_file(weights, temporary / "adapter_model.safetensors", metadata={"format": "pt"})
+            config = orjson.dumps(adapter_config, option=orjson.OPT_INDENT_2)
+            (temporary / "adapter_config.json").write_bytes(config)
         if optimizer is not None:
             save_file(optimizer, temporary / "optimizer.safetensors")
-        for name in MODEL_FILES:
+        for name in MODEL_FILES if adapter_config is None else TOKENIZER_FILES:
             if (self._model_folder / name).exists():
                 shutil.copyfile(self._model_folder / name, temporary / name)
         now = time.time()
@@ -147,6 +161,13 @@ class CheckpointStore:
         _sync(target.parent)
         for replaced in target.parent.glob(f"{TEMPORARY}*"):
             shutil.rmtree(replaced)
+
+    @property
+    def base_folder(self) -> Path:
+        return self._model_folder.resolve()
+
+    def adapter(self, ref: CheckpointRef) -> dict[str, Tensor]:
+        return load_file(self.folder(ref) / "adapter_model.safetensors")
 
     def optimizer(self, ref: CheckpointRef) -> dict[str, Tensor]:
         return load_file(self.folder(ref) / "optimizer.safetensors")

@@ -15,7 +15,8 @@ from itertools import accumulate
 import numpy as np
 import torch
 
-from .policy import Architecture, Parameters
+from .policy import Architecture, Weights
+from .prompt_scores import PromptScores
 from .sampling import draw, noise_keys, uniforms
 from .vocabulary import ENDS, LOOK_AT_TEXT, Stops, Vocabulary
 
@@ -35,7 +36,8 @@ class Sample:
 
 @dataclass(eq=False)
 class SampleJob:
-    """``samples[p * n + s]`` is sample s of prompt p. Its rows are decoded in parts, each by one lane.
+    """``samples[p * n + s]`` is sample s of prompt p. Its rows are decoded in parts, each by one lane. ``scores``, if
+    wanted, are of the first prompt.
 
     ``on_done`` is called once, on the lane whose part ended last, with the first error of any part.
     """
@@ -50,6 +52,7 @@ class SampleJob:
     stops: Stops
     seed: int
     on_done: Callable[[SampleJob, Exception | None], None]
+    scores: PromptScores | None = None
     samples: list[Sample | None] = field(init=False)
     parts: list[Part] = field(init=False, default_factory=list)
     prompts_computed: set[int] = field(init=False, default_factory=set)
@@ -109,8 +112,9 @@ class DecoderCounters:
 class Batch:
     """The running rows of one policy version. Arrays are indexed by row and kept dense, like the cache's rows."""
 
-    def __init__(self, architecture: Architecture, parameters: Parameters, vocabulary: Vocabulary, slots: int, memory):
-        self.cache = architecture.new_cache(parameters.weights, slots, memory)
+    def __init__(self, architecture: Architecture, weights: Weights, vocabulary: Vocabulary, slots: int, memory):
+        self.cache = architecture.new_cache(weights, slots, memory)
+        self._architecture, self._weights = architecture, weights
         self.waiting: deque[Part] = deque()
         self._vocabulary, self._slots = vocabulary, slots
         self._owner: list[tuple[Part, int]] = []
@@ -185,6 +189,8 @@ class Batch:
         while self.waiting and row < self._slots:
             part = self.waiting.popleft()
             job = part.job
+            if part.admitted == 0 and job.scores is not None:
+                job.scores.compute(self._architecture, self._weights, job.prompts[0])
             turn = min(ROWS_PER_TURN, self._slots - row, part.end - part.admitted)
             while turn > 0:
                 prompt, sample = divmod(part.admitted, job.n)
@@ -255,9 +261,7 @@ class Batch:
 class Decoder:
     """The batches of one lane. ``load`` gives a policy version by name; it raises `ApiError` for an unknown one."""
 
-    def __init__(
-        self, architecture: Architecture, vocabulary: Vocabulary, slots: int, load: Callable[[str], Parameters]
-    ):
+    def __init__(self, architecture: Architecture, vocabulary: Vocabulary, slots: int, load: Callable[[str], Weights]):
         self._architecture, self.vocabulary, self._slots, self._load = architecture, vocabulary, slots, load
         self._batches: OrderedDict[str, Batch] = OrderedDict()
         self._memory: list[torch.Tensor] = []
@@ -311,13 +315,13 @@ class Decoder:
         part.job.part_ended(error)
 
     def _new_batch(self, version: str) -> Batch:
-        parameters = self._load(version)
+        weights = self._load(version)
         idle = [name for name, batch in self._batches.items() if not batch.busy()]
         for name in idle[: max(0, len(idle) - IDLE_BATCHES_KEPT)]:
             memory = self._batches.pop(name).cache.memory()
             if memory is not None and not self._memory:
                 self._memory.append(memory)
         memory = self._memory.pop() if self._memory else None
-        batch = Batch(self._architecture, parameters, self.vocabulary, self._slots, memory)
+        batch = Batch(self._architecture, weights, self.vocabulary, self._slots, memory)
         self._batches[version] = batch
         return batch

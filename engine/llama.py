@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .lora import LinearLayer
+
 Weights = dict[str, Tensor]
 
 
@@ -95,6 +97,22 @@ def unfuse(weights: Weights, shape: LlamaShape) -> Weights:
     return {name: w.detach().contiguous() for name, w in state.items()}
 
 
+def linear_layers(shape: LlamaShape) -> list[LinearLayer]:
+    """In the order of the fused rows."""
+    hidden, mlp = shape.hidden, shape.mlp
+    queries, kv = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
+    layers = []
+    for i in range(shape.layers):
+        attention, block = f"model.layers.{i}.self_attn", f"model.layers.{i}.mlp"
+        for name, size in (("q", queries), ("k", kv), ("v", kv)):
+            layers.append(LinearLayer(f"{attention}.{name}_proj", "attn", f"{i}.qkv", hidden, size))
+        layers.append(LinearLayer(f"{attention}.o_proj", "attn", f"{i}.out", queries, hidden))
+        layers += [LinearLayer(f"{block}.{name}_proj", "mlp", f"{i}.gate_up", hidden, mlp) for name in ("gate", "up")]
+        layers.append(LinearLayer(f"{block}.down_proj", "mlp", f"{i}.down", mlp, hidden))
+    tied_to = "embed" if shape.tied else None
+    return [*layers, LinearLayer("lm_head", "unembed", "head", hidden, shape.vocabulary, tied_to)]
+
+
 class Rotary:
     """Tables [positions, 1, head_size] such that a rotation is ``x * cos + swap(x) * sin`` (sign folded into sin)."""
 
@@ -127,8 +145,9 @@ def finish_layer(x: Tensor, attended: Tensor, weights: Weights, layer: int, shap
 
 
 def head(x: Tensor, weights: Weights, shape: LlamaShape) -> Tensor:
+    """A tied model has no head of its own, unless an adapter stands beside it."""
     normed = F.rms_norm(x, [shape.hidden], weights["norm"], shape.eps)
-    return F.linear(normed, weights["embed" if shape.tied else "head"])
+    return F.linear(normed, weights["head" if "head" in weights else "embed"])
 
 
 def decode(

@@ -14,12 +14,12 @@ from typing import Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
 from .kv_cache import LlamaCache
-from .llama import LlamaShape, Rotary, Weights, forward, fuse, head, llama_shape, unfuse
+from .llama import LlamaShape, Rotary, Weights, forward, fuse, head, linear_layers, llama_shape, unfuse
+from .lora import LinearLayer
 
 
 @dataclass
@@ -60,6 +60,7 @@ class Architecture(Protocol):
     name: str
     vocabulary_size: int
     max_positions: int
+    linear_layers: list[LinearLayer]
 
     def weights_from(self, state: Weights) -> Weights:
         """From the names in a checkpoint folder (those of ``transformers``)."""
@@ -67,8 +68,9 @@ class Architecture(Protocol):
     def state_from(self, weights: Weights) -> Weights:
         """The inverse."""
 
-    def target_logprobs(self, weights: Weights, ids: Tensor, targets: Tensor, real: Tensor) -> Tensor:
-        """Log-probabilities [real.sum()] of targets [B, T] given right-padded ids [B, T]; differentiable."""
+    def logits(self, weights: Weights, ids: Tensor, real: Tensor, at: Tensor) -> Tensor:
+        """Logits [at.sum(), V] of the next tokens at the positions ``at`` [B, T] of right-padded ids [B, T], whose
+        tokens are where ``real`` is true; differentiable."""
 
     def new_cache(self, weights: Weights, slots: int, memory: Tensor | None) -> DecodingCache: ...
 
@@ -80,6 +82,7 @@ class LlamaArchitecture:
         self.shape = shape
         self.vocabulary_size, self.max_positions = shape.vocabulary, shape.max_positions
         self.rotary = Rotary(shape)
+        self.linear_layers = linear_layers(shape)
 
     def weights_from(self, state: Weights) -> Weights:
         return fuse(state, self.shape)
@@ -87,9 +90,8 @@ class LlamaArchitecture:
     def state_from(self, weights: Weights) -> Weights:
         return unfuse(weights, self.shape)
 
-    def target_logprobs(self, weights: Weights, ids: Tensor, targets: Tensor, real: Tensor) -> Tensor:
-        x = forward(ids, weights, self.shape, self.rotary)
-        return -F.cross_entropy(head(x[real], weights, self.shape), targets[real], reduction="none")
+    def logits(self, weights: Weights, ids: Tensor, real: Tensor, at: Tensor) -> Tensor:
+        return head(forward(ids, weights, self.shape, self.rotary)[at], weights, self.shape)
 
     def new_cache(self, weights: Weights, slots: int, memory: Tensor | None) -> LlamaCache:
         return LlamaCache(self.shape, self.rotary, weights, slots, memory)

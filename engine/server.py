@@ -28,7 +28,7 @@ def create_app(service: Service) -> FastAPI:
     add_openai_routes(app, service)
     sessions = Sessions()
     requests = TrainingRequests(service, sessions)
-    add_tinker_routes(app, service, requests)
+    add_tinker_routes(app, service, sessions, requests)
     add_sampling_routes(app, service, sessions)
     add_catalog_routes(app, service, sessions, requests)
 

@@ -12,16 +12,20 @@ from starlette.responses import Response
 from .checkpoints import CheckpointRef, check_name
 from .errors import FieldError
 from .fields import Fields, parse_body
+from .lora import check_fits, described
 from .models import Models
 from .service import Service, answer, is_protobuf, read_body, read_bytes
-from .tinker_data import LARGEST_SEQ, PREFIX, read_adam, read_base, read_data, read_loss, read_optimizer
+from .sessions import Sessions
+from .tinker_data import LARGEST_SEQ, PREFIX, read_adam, read_base, read_data, read_lora, read_loss, read_optimizer
 from .tinker_proto import PROTOBUF, decode_forward_backward, encode_result
 from .training_requests import TrainingRequests
 
 LONGEST_TTL_SECONDS = 10 * 365 * 86400
+# Weights that are published for a sampling session only, without a name.
+UNNAMED_SECONDS, UNNAMED_KEPT = 86400, 8
 
 
-def add_tinker_routes(app: FastAPI, service: Service, requests: TrainingRequests) -> None:
+def add_tinker_routes(app: FastAPI, service: Service, sessions: Sessions, requests: TrainingRequests) -> None:
     @app.post(f"{PREFIX}/create_model")
     async def create_model(request: Request) -> Response:
         body = await read_body(request)
@@ -29,18 +33,15 @@ def add_tinker_routes(app: FastAPI, service: Service, requests: TrainingRequests
         session, model_seq = fields.string("session_id"), fields.integer("model_seq_id", 0, LARGEST_SEQ, None)
         read_base(fields, service)
         read_optimizer(fields)
-        lora = fields.object("lora_config", None)
-        if lora is not None and (rank := lora.integer("rank", 0, 2**31, 32)) > 0:
-            raise FieldError(
-                "lora_config.rank", rank, "LoRA is not supported by this engine, which trains all parameters: "
-                "leave lora_config out or set rank 0",
-            )  # fmt: skip
+        lora, seed = read_lora(fields, service.compute.models.architecture.linear_layers)
         fields.object("user_metadata", None)
         fields.ignore("type")
         fields.done()
-        return answer(
-            requests.create(session, model_seq, body, lambda model_id: lambda models: models.create(model_id))
-        )
+
+        def run_for(model_id: str) -> Callable[[Models], Any]:
+            return lambda models: models.create(model_id, lora, seed)
+
+        return answer(requests.create(session, model_seq, lora, body, run_for))
 
     @app.post(f"{PREFIX}/load_weights")
     async def load_weights(request: Request) -> Response:
@@ -58,7 +59,7 @@ def add_tinker_routes(app: FastAPI, service: Service, requests: TrainingRequests
                     raise FieldError(
                         "seq_id", seq, "must be 1: load_weights is only allowed as a model's first request"
                     )
-                service.store.meta(ref)
+                check_fits(described(service.store.meta(ref)), model.lora, "path", str(ref))
         load = requests.submit(model_id, seq, "load", body, lambda models: models.load(model_id, ref, optimizer))
         return answer(load)
 
@@ -69,16 +70,16 @@ def add_tinker_routes(app: FastAPI, service: Service, requests: TrainingRequests
         ref, optimizer = _checkpoint_to_load(fields)
         fields.object("user_metadata", None)
         fields.done()
-        service.store.meta(ref)
+        lora = described(service.store.meta(ref))
 
         def run_for(model_id: str) -> Callable[[Models], Any]:
             def run(models: Models) -> Any:
-                models.create(model_id)
+                models.create(model_id, lora)
                 return models.load(model_id, ref, optimizer)
 
             return run
 
-        return requests.create(session, model_seq, body, run_for)
+        return requests.create(session, model_seq, lora, body, run_for)
 
     async def pass_over_data(request: Request, name: str, backward: bool) -> Response:
         content = await read_bytes(request)
@@ -124,13 +125,14 @@ def add_tinker_routes(app: FastAPI, service: Service, requests: TrainingRequests
         model_id, seq = _model_and_seq(fields)
         model = requests.find(model_id)
         with requests.checking(model_id, seq):
-            if fields.has("sampling_session_seq_id"):
-                raise FieldError(
-                    "sampling_session_seq_id", fields.any("sampling_session_seq_id"),
-                    "is not supported by this engine: give a path, and sample by the name that comes back",
-                )  # fmt: skip
-            name = check_name(fields.string("path", f"seq-{seq or model.highest_seq + 1}"), "path")
-            ttl = fields.number("ttl_seconds", 0, LONGEST_TTL_SECONDS, None)
+            sampler_seq = None
+            if kind == "sampler_weights":
+                sampler_seq = fields.integer("sampling_session_seq_id", 0, LARGEST_SEQ, None)
+            if sampler_seq is None:
+                name = check_name(fields.string("path", f"seq-{seq or model.highest_seq + 1}"), "path")
+            else:
+                name = f"sampling-session-{sampler_seq}"
+            ttl = fields.number("ttl_seconds", 0, LONGEST_TTL_SECONDS, None if sampler_seq is None else UNNAMED_SECONDS)
             overwrite = fields.boolean("overwrite", False)
             metadata = body.get("user_metadata") if fields.object("user_metadata", None) else None
             _only_snapshots(fields)
@@ -139,13 +141,20 @@ def add_tinker_routes(app: FastAPI, service: Service, requests: TrainingRequests
                 raise FieldError(
                     "overwrite", True, "is not supported for sampler weights: a published version never changes"
                 )
-        ref = CheckpointRef(model_id, kind, name)
+            ref, sampler = CheckpointRef(model_id, kind, name), None
+            if sampler_seq is not None:
+                sampler = sessions.add_sampler(model.session_id, sampler_seq, service.name, str(ref), None)
 
         def run(models: Models) -> Any:
             saved = models.save(model_id, ref, ttl, overwrite)
             if metadata is not None:
                 service.store.amend(ref, user_metadata=metadata)
-            return saved
+            if sampler is None:
+                return saved
+            service.store.amend(ref, unnamed=True)
+            service.store.forget_unnamed(model_id, UNNAMED_KEPT)
+            sampler.version = str(ref)
+            return {"sampling_session_id": sampler.sampler_id}
 
         return answer(requests.submit(model_id, seq, kind, body, run))
 
@@ -168,15 +177,14 @@ def add_tinker_routes(app: FastAPI, service: Service, requests: TrainingRequests
     @app.post(f"{PREFIX}/get_info")
     async def get_info(request: Request) -> Response:
         model_id = Fields(await read_body(request)).string("model_id")
-        requests.find(model_id)
+        lora = requests.find(model_id).lora
         data = {
             "arch": service.compute.models.architecture.name,
             "model_name": service.name,
             "tokenizer_id": service.tokenizer,
         }
-        return answer(
-            {"type": "get_info", "model_id": model_id, "model_data": data, "is_lora": False, "model_name": service.name}
-        )
+        info = {"type": "get_info", "model_id": model_id, "model_data": data, "model_name": service.name}
+        return answer(info | {"is_lora": lora is not None, "lora_rank": lora and lora.rank})
 
     @app.post(f"{PREFIX}/retrieve_future")
     async def retrieve_future(request: Request) -> Response:
@@ -187,11 +195,14 @@ def add_tinker_routes(app: FastAPI, service: Service, requests: TrainingRequests
 
 
 def _checkpoint_to_load(fields: Fields) -> tuple[CheckpointRef, bool]:
-    ref = CheckpointRef.parse(fields.string("path"), "path")
-    if ref.kind != "weights":
-        raise FieldError("path", str(ref), "must be a training checkpoint (…/weights/…): this one is for sampling only")
+    ref, optimizer = CheckpointRef.parse(fields.string("path"), "path"), fields.boolean("optimizer", False)
+    if optimizer and ref.kind != "weights":
+        raise FieldError(
+            "path", str(ref), "must be a training checkpoint (…/weights/…): sampler weights have no optimiser state. "
+            "Load them without, or load the model's last training checkpoint",
+        )  # fmt: skip
     fields.ignore("weights_access_token", "type")
-    return ref, fields.boolean("optimizer", False)
+    return ref, optimizer
 
 
 def _only_snapshots(fields: Fields) -> None:

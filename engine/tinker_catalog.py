@@ -15,6 +15,7 @@ from .archive import tar_response
 from .checkpoints import CheckpointRef
 from .errors import ApiError, FieldError
 from .fields import Fields
+from .lora import Lora, describe, described
 from .service import Service, answer, read_body
 from .sessions import Sessions
 from .tinker_api import LONGEST_TTL_SECONDS
@@ -57,10 +58,10 @@ def add_catalog_routes(app: FastAPI, service: Service, sessions: Sessions, reque
             {
                 "supported_models": [model | {"trainable": True, "sampleable": True}],
                 "full_finetune": True,
-                "lora": False,
-                "prompt_logprobs": False,
-                "topk_prompt_logprobs": False,
-                "ephemeral_sampler": False,
+                "lora": True,
+                "prompt_logprobs": True,
+                "topk_prompt_logprobs": True,
+                "ephemeral_sampler": True,
                 "heartbeats": False,  # nothing is lost without them
                 "seq_id": "deduplicates",
                 "loss_fns": list(LOSS_INPUTS),
@@ -132,7 +133,7 @@ def add_catalog_routes(app: FastAPI, service: Service, sessions: Sessions, reque
     async def weights_info(request: Request) -> Response:
         ref = CheckpointRef.parse(Fields(await read_body(request)).string("tinker_path"), "tinker_path")
         meta = store.meta(ref, "tinker_path")
-        return answer({"base_model": meta["base_model"], "is_lora": False})
+        return answer({"base_model": meta["base_model"]} | describe(described(meta)))
 
     # Runs: the models that are here, and those that left checkpoints behind.
 
@@ -140,20 +141,20 @@ def add_catalog_routes(app: FastAPI, service: Service, sessions: Sessions, reque
         """Latest request first."""
         found, latest = {}, {}
         for record in requests.records():
-            found[record.model_id] = run(record.model_id, record.user_metadata)
+            found[record.model_id] = run(record.model_id, record.lora, record.user_metadata)
             latest[record.model_id] = record.last_request_time
         for ref, meta in store.list():
-            entry = found.setdefault(ref.model_id, run(ref.model_id, None))
+            entry = found.setdefault(ref.model_id, run(ref.model_id, described(meta), None))
             entry["last_checkpoint" if ref.kind == "weights" else "last_sampler_checkpoint"] = summary(ref, meta)
             latest[ref.model_id] = max(latest.get(ref.model_id, 0.0), meta["created"])
         ordered = sorted(found, key=lambda model_id: -latest[model_id])
         return [found[model_id] | {"last_request_time": _iso(latest[model_id])} for model_id in ordered]
 
-    def run(model_id: str, user_metadata: dict[str, Any] | None) -> dict[str, Any]:
+    def run(model_id: str, lora: Lora | None, user_metadata: dict[str, Any] | None) -> dict[str, Any]:
         return {
-            "training_run_id": model_id, "base_model": service.name, "model_owner": "local", "is_lora": False,
-            "lora_rank": None, "corrupted": False, "last_checkpoint": None, "last_sampler_checkpoint": None,
-            "user_metadata": user_metadata,
+            "training_run_id": model_id, "base_model": service.name, "model_owner": "local",
+            "is_lora": lora is not None, "lora_rank": lora and lora.rank, "corrupted": False,
+            "last_checkpoint": None, "last_sampler_checkpoint": None, "user_metadata": user_metadata,
         }  # fmt: skip
 
     @app.get(f"{PREFIX}/training_runs")

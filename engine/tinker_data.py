@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .errors import FieldError
 from .fields import Fields, numbers, token_ids
-from .service import Service
+from .lora import LinearLayer, Lora
+from .service import LARGEST_SEED, Service
 from .trainer import Adam, Datum, Loss
 
 PREFIX = "/api/v1"
@@ -18,6 +21,7 @@ LOSS_INPUTS = {
     "cross_entropy": ("weights",),
     "importance_sampling": ("logprobs", "advantages"),
     "ppo": ("logprobs", "advantages"),
+    "cispo": ("logprobs", "advantages"),
 }
 
 
@@ -48,6 +52,30 @@ def read_base(fields: Fields, service: Service) -> str:
     return base
 
 
+def read_lora(fields: Fields, layers: Sequence[LinearLayer]) -> tuple[Lora | None, int]:
+    """``lora_config``: the adapter and the seed of its beginning, or None where all parameters are to be trained."""
+    config = fields.object("lora_config", None)
+    if config is None:
+        return None, 0
+    rank = config.integer("rank", 0, 2**31, 32)
+    seed = config.integer("seed", -LARGEST_SEED, LARGEST_SEED, None)
+    chosen = {part: config.boolean(part, True) for part in ("train_attn", "train_mlp", "train_unembed")}
+    config.done()
+    if rank == 0:
+        for part, is_chosen in chosen.items():
+            if not is_chosen:
+                raise FieldError(config.path(part), False, "must be true with rank 0, which trains all parameters")
+        return None, 0
+    lora = Lora(rank, **chosen)
+    adapted = lora.layers(layers)
+    if not adapted:
+        raise FieldError("lora_config", str(lora), "must choose at least one kind of linear layers that the model has")
+    largest = max(min(layer.inputs, layer.outputs) for layer in adapted)
+    if rank > largest:
+        raise FieldError(config.path("rank"), rank, f"may be at most {largest}, the size of this model's layers")
+    return lora, secrets.randbits(63) if seed is None else seed
+
+
 def read_loss(fields: Fields) -> Loss:
     name = fields.string("loss_fn")
     if name not in LOSS_INPUTS:
@@ -56,7 +84,7 @@ def read_loss(fields: Fields) -> Loss:
     if config is None:
         return Loss(name)
     loss = Loss(name)
-    if name == "ppo":
+    if name in ("ppo", "cispo"):
         low = config.number("clip_low_threshold", 0, 1, loss.clip_low)
         loss = Loss(name, low, config.number("clip_high_threshold", 1, 1e9, loss.clip_high))
     config.done()

@@ -14,6 +14,7 @@ from .decoder import SampleJob
 from .errors import ApiError, FieldError
 from .fields import Fields
 from .futures import Future
+from .prompt_scores import PromptScores
 from .service import (
     LARGEST_SEED,
     MAX_SAMPLES,
@@ -30,6 +31,7 @@ from .sessions import Sessions
 from .tinker_data import LARGEST_SEQ, PREFIX, read_base, read_model_input
 from .training_requests import body_digest, number_reused
 
+MAX_TOP = 100
 # What the protocol can ask for and this engine has not, with the values that ask for nothing.
 NOT_OFFERED = {
     "topk_sample_logprobs": 0,
@@ -124,12 +126,23 @@ def _read_sample(service: Service, sessions: Sessions, sampler_id: str | None, f
         "seed": secrets.randbits(63) if seed is None else seed,
     }
     params.done()
-    for name, harmless in (("prompt_logprobs", False), ("topk_prompt_logprobs", 0), *NOT_OFFERED.items()):
+    if (scores := _read_scores(fields, len(prompt), size)) is not None:
+        parameters["scores"] = scores
+    for name, harmless in NOT_OFFERED.items():
         if (value := fields.any(name, harmless)) != harmless:
             raise FieldError(name, value, "is not supported by this engine: leave it out")
     fields.ignore("type", "seq_id")
     fields.done()
     return parameters
+
+
+def _read_scores(fields: Fields, prompt_tokens: int, vocabulary: int) -> PromptScores | None:
+    """What is wanted to be known of the prompt itself. ``top`` 0: only its own tokens."""
+    wanted, top = fields.boolean("prompt_logprobs", False), fields.integer("topk_prompt_logprobs", 0, MAX_TOP, 0)
+    if not wanted and fields.has("prompt_logprobs_last_n"):
+        raise FieldError("prompt_logprobs_last_n", fields.any("prompt_logprobs_last_n"), "needs prompt_logprobs")
+    last = fields.integer("prompt_logprobs_last_n", 1, max(1, prompt_tokens - 1), prompt_tokens - 1)
+    return PromptScores(last, min(top, vocabulary), wanted) if wanted or top else None
 
 
 def _start(service: Service, caller: Caller, future: Future, parameters: dict[str, Any]) -> None:
@@ -161,7 +174,8 @@ def _result(job: SampleJob) -> dict[str, Any]:
         for sample in job.samples
         if sample is not None
     ]
-    return {"type": "sample", "sequences": sequences}
+    result: dict[str, Any] = {"type": "sample", "sequences": sequences}
+    return result if job.scores is None else result | job.scores.answer(len(job.prompts[0]))
 
 
 def _promise(future: Future, n: int) -> dict[str, Any]:

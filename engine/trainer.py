@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import ApiError
-from .policy import Architecture, Parameters
+from .lora import Adapter
+from .policy import Architecture, Parameters, Weights
 
 # Small enough that activations stay in the processor's cache, and that a waiting decode step waits some 50 ms at most.
 MICRO_BATCH_TOKENS = 1024
@@ -34,7 +36,7 @@ class Datum:
 
 @dataclass(frozen=True)
 class Loss:
-    """``cross_entropy``, ``importance_sampling`` or ``ppo`` with its ratio bounds."""
+    """``cross_entropy``, ``importance_sampling``, or ``ppo`` and ``cispo`` with bounds of the ratio."""
 
     name: str
     clip_low: float = 0.8
@@ -58,10 +60,12 @@ class Adam:
 
 @dataclass
 class TrainState:
-    """A live model: parameters, the gradient accumulated so far, AdamW's moments and step count."""
+    """A live model: what is trained of it (all parameters, or the matrices of an adapter), the gradient accumulated so
+    far, AdamW's moments and step count."""
 
     architecture: Architecture
     parameters: Parameters
+    adapter: Adapter | None = None
     gradient: Tensor = field(init=False)
     moment1: Tensor = field(init=False)
     moment2: Tensor = field(init=False)
@@ -73,6 +77,14 @@ class TrainState:
         flat = self.parameters.flat
         self.gradient, self.moment1, self.moment2 = (torch.zeros_like(flat) for _ in range(3))
         self._leaves = {name: w.detach().requires_grad_() for name, w in self.parameters.weights.items()}
+
+    def weights(self) -> Weights:
+        """Of the whole model as it is now."""
+        with torch.no_grad():
+            return self._whole(self.parameters.weights)
+
+    def _whole(self, trained: Weights) -> Weights:
+        return trained if self.adapter is None else self.adapter.merge(trained)
 
     def forward_backward(
         self, data: list[Datum], loss: Loss, backward: bool = True
@@ -142,7 +154,8 @@ class TrainState:
         real = _padded([np.ones(len(d.ids), bool) for d in data])
         ids, targets = _padded([d.ids for d in data]), _padded([d.targets for d in data])
         with torch.set_grad_enabled(backward):
-            logprobs = self.architecture.target_logprobs(self._leaves, ids, targets, real)
+            logits = self.architecture.logits(self._whole(self._leaves), ids, real, real)
+            logprobs = -F.cross_entropy(logits, targets[real], reduction="none")
             value = loss_sum(loss, logprobs, data)
         gradient = None
         if backward:
@@ -174,10 +187,15 @@ def loss_sum(loss: Loss, logprobs: Tensor, data: list[Datum]) -> Tensor:
     old, advantages = _joined([d.logprobs for d in data]), _joined([d.advantages for d in data])
     # A prompt position has advantage 0 and no sampler log-probability, so its ratio means nothing and may overflow.
     counted = advantages != 0
-    ratio = (logprobs[counted] - old[counted]).exp()
-    gain = ratio * advantages[counted]
-    if loss.name == "ppo":
-        gain = torch.minimum(gain, ratio.clamp(loss.clip_low, loss.clip_high) * advantages[counted])
+    new, advantages = logprobs[counted], advantages[counted]
+    ratio = (new - old[counted]).exp()
+    clipped = ratio.clamp(loss.clip_low, loss.clip_high)
+    if loss.name == "cispo":  # arXiv 2506.13585: the clipped ratio is a weight, without a gradient of its own
+        gain = clipped.detach() * advantages * new
+    elif loss.name == "ppo":
+        gain = torch.minimum(ratio * advantages, clipped * advantages)
+    else:
+        gain = ratio * advantages
     return -gain.sum()
 
 

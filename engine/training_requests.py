@@ -19,6 +19,7 @@ import orjson
 
 from .errors import ApiError, model_not_loaded
 from .futures import Future
+from .lora import Lora
 from .models import Models
 from .service import Service, train
 from .sessions import Sessions
@@ -34,6 +35,7 @@ class ModelRecord:
 
     model_id: str
     session_id: str
+    lora: Lora | None
     user_metadata: dict[str, Any] | None = None
     last_request_time: float = field(default_factory=time.time)
     next_seq: int = 1
@@ -60,7 +62,12 @@ class TrainingRequests:
         return list(self._models.values())
 
     def create(
-        self, session_id: str, model_seq_id: int | None, body: dict[str, Any], run: Callable[[str], Run]
+        self,
+        session_id: str,
+        model_seq_id: int | None,
+        lora: Lora | None,
+        body: dict[str, Any],
+        run: Callable[[str], Run],
     ) -> dict[str, str]:
         """A new model, once per (session, ``model_seq_id``)."""
         digest = body_digest(body)
@@ -69,7 +76,7 @@ class TrainingRequests:
                 raise number_reused("model_seq_id", model_seq_id)
             return earlier[1]
         model_id = self._sessions.name_model(session_id, model_seq_id)
-        self._models[model_id] = ModelRecord(model_id, session_id, body.get("user_metadata"))
+        self._models[model_id] = ModelRecord(model_id, session_id, lora, body.get("user_metadata"))
         future, job = self._future(run(model_id))
         self._service.compute.train(job)
         created = {"request_id": future.request_id, "model_id": model_id}

@@ -8,14 +8,16 @@ from __future__ import annotations
 import copy
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from transformers import AutoModelForCausalLM, DynamicCache
+from transformers.pytorch_utils import Conv1D
 
 from .llama import Weights
+from .lora import LinearLayer
 
 
 def load_transformers(folder: Path) -> tuple[TransformersArchitecture, Weights]:
@@ -33,6 +35,7 @@ class TransformersArchitecture:
         self.max_positions = module.config.max_position_embeddings
         # In order, which optimiser checkpoints rely on; a tied head is named once.
         self._names = [name for name, _ in module.named_parameters()]
+        self.linear_layers = linear_layers(module)
 
     @property
     def module(self) -> torch.nn.Module:
@@ -48,18 +51,46 @@ class TransformersArchitecture:
     def state_from(self, weights: Weights) -> Weights:
         return {name: w.detach().contiguous() for name, w in weights.items()}
 
-    def target_logprobs(self, weights: Weights, ids: Tensor, targets: Tensor, real: Tensor) -> Tensor:
+    def logits(self, weights: Weights, ids: Tensor, real: Tensor, at: Tensor) -> Tensor:
         inputs = {"input_ids": ids, "attention_mask": real.long(), "use_cache": False}
-        logits = torch.func.functional_call(self.module, weights, (), inputs).logits
-        return -F.cross_entropy(logits[real], targets[real], reduction="none")
+        return call(self.module, weights, self._tied(weights), inputs).logits[at]
+
+    def _tied(self, weights: Weights) -> bool:
+        """Whether tied weights follow the one that is named first: where an adapter gave none its own."""
+        return weights.keys() == set(self._names)
 
     def new_cache(self, weights: Weights, slots: int, memory: Tensor | None) -> TransformersCache:
-        return TransformersCache(self.module, weights, slots)
+        return TransformersCache(self.module, weights, self._tied(weights), slots)
+
+
+def linear_layers(module: torch.nn.Module) -> list[LinearLayer]:
+    """By their names: whatever stands in an attention, the output layer, and all others, which are the MLPs'.
+
+    Experts that are kept in one three-dimensional parameter are no linear layers.
+    """
+    first_names = {id(parameter): name for name, parameter in module.named_parameters()}
+    output = module.get_output_embeddings()
+    layers = []
+    for name, layer in module.named_modules():
+        if not isinstance(layer, torch.nn.Linear | Conv1D):
+            continue
+        in_attention = any(hint in component.lower() for component in name.split(".") for hint in ("attn", "attention"))
+        part = "unembed" if layer is output else "attn" if in_attention else "mlp"
+        first, transposed = first_names[id(layer.weight)], isinstance(layer, Conv1D)
+        tied_to = None if first == f"{name}.weight" else first
+        inputs, outputs = layer.weight.shape if transposed else layer.weight.shape[::-1]
+        layers.append(LinearLayer(name, part, f"{name}.weight", inputs, outputs, tied_to, transposed))
+    return layers
+
+
+def call(module: torch.nn.Module, weights: Weights, tied: bool, inputs: dict[str, Any]) -> Any:
+    """The module computes with these weights."""
+    return torch.func.functional_call(module, weights, (), inputs, tie_weights=tied)
 
 
 class TransformersCache:
-    def __init__(self, module: torch.nn.Module, weights: Weights, slots: int):
-        self._module, self._weights, self.slots = module, weights, slots
+    def __init__(self, module: torch.nn.Module, weights: Weights, tied: bool, slots: int):
+        self._module, self._weights, self._tied, self.slots = module, weights, tied, slots
         self.rows = 0
         self._mask = torch.zeros(0, 0, dtype=torch.int64)
         self._past = DynamicCache(config=module.config)
@@ -96,7 +127,7 @@ class TransformersCache:
         positions = (self._mask.cumsum(1) - 1).clamp_(min=0)[:, -ids.shape[1] :]
         inputs = {"input_ids": ids, "attention_mask": self._mask, "position_ids": positions}
         inputs |= {"past_key_values": self._past, "use_cache": True}
-        return torch.func.functional_call(self._module, self._weights, (), inputs).logits[:, -1]
+        return call(self._module, self._weights, self._tied, inputs).logits[:, -1]
 
     def _select(self, order: Tensor) -> None:
         self.rows = len(order)

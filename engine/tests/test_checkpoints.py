@@ -67,6 +67,18 @@ def test_an_expired_checkpoint_is_gone_before_it_is_removed(store):
     assert error.value.status == 404
 
 
+def test_of_the_weights_that_nobody_named_the_last_ones_are_kept(store):
+    named = CheckpointRef("run-1", "sampler_weights", "named")
+    unnamed = [CheckpointRef("run-1", "sampler_weights", f"sampling-session-{i}") for i in range(4)]
+    for ref in (named, *unnamed):
+        save(store, ref, ttl=60)
+        if ref is not named:
+            store.amend(ref, unnamed=True)
+    store.forget_unnamed("run-1", 2)
+    assert [ref for ref, _ in store.list("sampler_weights", unnamed=True)] == [named, *unnamed[2:]]
+    assert [ref for ref, _ in store.list("sampler_weights")] == [named]
+
+
 def test_amending_changes_what_was_named_and_nothing_else(store):
     save(store, ttl=60)
     before = store.meta(REF)

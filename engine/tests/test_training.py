@@ -79,7 +79,7 @@ def test_forward_backward_reports_the_logprobs_of_the_weights_before_the_step(cl
     client.training("optim_step", model_id=model, seq_id=4)
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "importance_sampling", "ppo"])
+@pytest.mark.parametrize("name", ["cross_entropy", "importance_sampling", "ppo", "cispo"])
 def test_losses_and_their_gradients_are_the_formulas(name):
     rng = np.random.default_rng(0)
     new = torch.tensor(-rng.random(40) * 3, dtype=torch.float64, requires_grad=True)
@@ -94,6 +94,7 @@ def test_losses_and_their_gradients_are_the_formulas(name):
         "cross_entropy": lambda: -(advantage * new).sum(),
         "importance_sampling": lambda: -(ratio * advantage).sum(),
         "ppo": lambda: -torch.minimum(ratio * advantage, torch.clamp(ratio, 0.8, 1.3) * advantage).sum(),
+        "cispo": lambda: -(torch.clamp(ratio, 0.8, 1.3).detach() * advantage * new).sum(),
     }[name]()
     assert got.item() == pytest.approx(expected.item())
     assert torch.allclose(gradient, torch.autograd.grad(expected, new)[0])
@@ -262,6 +263,25 @@ def test_sampling_with_futures_gives_what_completions_give(client):
     assert failed["category"] == "user" and "does not exist" in failed["error"]
 
 
+def test_a_prompt_is_scored_in_json_as_the_protocol_has_it(client):
+    ids = encode("Use 4 9 3 to make 39\n")
+    prompt = {"chunks": [{"type": "encoded_text", "tokens": ids}]}
+    body = {"base_model": NAME, "prompt": prompt, "sampling_params": {"max_tokens": 1}, "prompt_logprobs": True}
+    plain = client.training("asample", **body)
+    assert plain["prompt_logprobs"][0] is None and "topk_prompt_logprobs" not in plain
+    whole = client.training("asample", **body, topk_prompt_logprobs=2, num_samples=100)
+    assert whole["prompt_logprobs"] == plain["prompt_logprobs"] and len(whole["sequences"]) == 100
+    assert whole["topk_prompt_logprobs"][0] is None
+    assert all(len(row) == 2 and row[0][1] >= row[1][1] for row in whole["topk_prompt_logprobs"][1:])
+    for change, path in (
+        ({"prompt_logprobs_last_n": len(ids)}, "prompt_logprobs_last_n"),
+        ({"prompt_logprobs": False, "prompt_logprobs_last_n": 1}, "prompt_logprobs_last_n"),
+        ({"topk_prompt_logprobs": -1}, "topk_prompt_logprobs"),
+    ):
+        status, refusal = client.call("/api/v1/asample", body | change)
+        assert (status, refusal["path"]) == (400, path)
+
+
 def with_inputs(**changes):
     datum = text_datum()
     for name, data in changes.items():
@@ -285,6 +305,11 @@ FB, LONG = "forward_backward_input", len(text_datum()["loss_fn_inputs"]["target_
             {FB: {"loss_fn": "ppo", "data": [text_datum()], "loss_fn_config": {"clip_low_threshold": 2}}},
             f"{FB}.loss_fn_config.clip_low_threshold",
         ),
+        (
+            "forward_backward",
+            {FB: {"loss_fn": "cispo", "data": [text_datum()], "loss_fn_config": {"clip_high_threshold": 0.5}}},
+            f"{FB}.loss_fn_config.clip_high_threshold",
+        ),
         ("forward_backward", {FB: {"loss_fn": "ppo", "data": [text_datum()]}}, f"{FB}.data[0].loss_fn_inputs.logprobs"),
         ("forward_backward", with_inputs(weights=[1.0]), f"{FB}.data[1].loss_fn_inputs.weights.data"),
         ("forward_backward", with_inputs(weights=[None] * LONG), f"{FB}.data[1].loss_fn_inputs.weights.data[0]"),
@@ -305,9 +330,11 @@ FB, LONG = "forward_backward_input", len(text_datum()["loss_fn_inputs"]["target_
         ("save_weights", {"path": "a/b"}, "path"),
         ("save_weights", {"path": "../a"}, "path"),
         ("save_weights", {"path": "a", "ttl_seconds": -1}, "ttl_seconds"),
-        ("save_weights_for_sampler", {"sampling_session_seq_id": 1}, "sampling_session_seq_id"),
+        ("save_weights", {"sampling_session_seq_id": 1}, "sampling_session_seq_id"),
+        ("save_weights_for_sampler", {"sampling_session_seq_id": 1, "path": "a"}, "path"),
+        ("save_weights_for_sampler", {"sampling_session_seq_id": 1, "kind": "inflight"}, "kind"),
         ("load_weights", {"path": "somewhere"}, "path"),
-        ("load_weights", {"path": "tinker://x/sampler_weights/y"}, "path"),
+        ("load_weights", {"path": "tinker://x/sampler_weights/y", "optimizer": True}, "path"),
     ],
 )
 def test_a_refusal_names_the_field_and_uses_up_no_sequence_number(client, kind, fields, path):
@@ -324,11 +351,12 @@ def test_other_refusals(client):
         status, answer = client.call(f"/api/v1/{kind}", body)
         return status, answer["path"]
 
-    lora = {"session_id": "s", "lora_config": {"rank": 8}}
+    lora = {"session_id": "s", "lora_config": {"rank": 1000}}
     assert refusal("create_model", lora) == (400, "lora_config.rank")
     assert refusal("create_model", {"session_id": "s", "base_model": "other"}) == (400, "base_model")
     assert refusal("load_weights", {"session_id": "s", "path": "tinker://x/weights/y"}) == (404, "path")
     assert refusal("retrieve_future", {"request_id": "req-unknown"}) == (410, "request_id")
+    assert refusal("load_weights", {"session_id": "s", "path": "tinker://x/sampler_weights/y"}) == (404, "path")
     assert refusal("weights_info", {"tinker_path": "tinker://x/weights/y"}) == (404, "tinker_path")
     prompt = {"chunks": [{"type": "encoded_text", "tokens": [5]}]}
     assert refusal("asample", {"prompt": prompt}) == (400, "model_path")
