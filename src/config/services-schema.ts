@@ -73,7 +73,7 @@ const tinkerTrainer = z.strictObject({
   baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
   apiKey: envOr.optional(),
   timeoutMs: count.default(120_000),
-  /** LoRA rank; null trains all parameters (the bundled engine does only that). */
+  /** LoRA rank; null trains all parameters, where the server can. The bundled engine does both. */
   loraRank: count.nullable().default(null),
   capabilities: tinkerCapabilities,
 });

@@ -126,3 +126,42 @@ describe.each(['json', 'proto'] as const)('a model trained by requests in %s', (
     await expect(model.saveWeights('late', {}, signal)).rejects.toMatchObject({ kind: 'lost' });
   });
 });
+
+describe('an adapter trained by requests', () => {
+  it('starts as the base, learns, goes on from its checkpoint, and is sampled as it was trained', async () => {
+    const client = await connectTinker({ baseUrl, timeoutMs: 60_000 }, signal);
+    expect(client.can).toMatchObject({ lora: true, fullFinetune: true, promptLogprobs: true, ephemeralSampler: true });
+    const sessionId = await client.createSession(signal);
+    let modelSeqId = 0;
+    const make = async (lora: { rank: number; seed: number } | null) => {
+      const made = await client.createModel({ sessionId, modelSeqId: modelSeqId++, baseModel, lora }, signal);
+      return trainingModel(client, { modelId: (await made.result()).model_id });
+    };
+    const [base, model] = [await make(null), await make({ rank: 8, seed: 1 })];
+    expect(logprobs(await model.forward(input, signal))).toEqual(logprobs(await base.forward(input, signal)));
+    expect(await client.modelInfo(model.modelId, signal)).toMatchObject({ is_lora: true, lora_rank: 8 });
+    const { output } = await model.step(input, adam, signal);
+    const state = await model.saveWeights('state', {}, signal);
+    const sampler = await model.saveWeightsForSampler('sampler', {}, signal);
+    const next = await model.step(input, adam, signal);
+    expect(next.output.metrics['loss:sum']).toBeLessThan(output.metrics['loss:sum'] ?? 0);
+    expect(logprobs(await base.forward(input, signal))).toEqual(logprobs(output));
+
+    const scored = await client.computeLogprobs({ model_path: sampler }, encodedText(tokens), signal);
+    logprobs(next.output).forEach((logprob, at) => {
+      expect(scored[at + 1]).toBeCloseTo(logprob, 5);
+    });
+    const restored = await make({ rank: 8, seed: 2 });
+    await restored.loadWeights(state, { optimizer: true }, signal);
+    expect((await restored.step(input, adam, signal)).output).toEqual(next.output);
+    const other = await make({ rank: 4, seed: 1 });
+    await expect(other.loadWeights(state, { optimizer: true }, signal)).rejects.toMatchObject({
+      kind: 'fatal',
+      message: expect.stringMatching(/LoRA of rank 8 .* the model trains LoRA of rank 4/),
+    });
+
+    expect(await client.weightsInfo(sampler, signal)).toMatchObject({ is_lora: true, lora_rank: 8 });
+    const folder = await client.downloadCheckpoint(sampler, join(data, 'downloads-adapter'), signal);
+    expect(await readdir(folder)).toEqual(expect.arrayContaining(['adapter_config.json', 'adapter_model.safetensors']));
+  });
+});

@@ -47,7 +47,7 @@ describe('a Tinker trainer restores', () => {
     server.answer(future, { json: { model_id: 'm' } });
     const restored = await trainer(8).restore(trained, { optimizer }, signal);
     expect(restored).toEqual({ modelId: 'm', nextSeqId: 2, checkpointId: 'k/step-1' });
-    expect(bodies('/create_model')[0]).toMatchObject({ lora_config: { rank: 8 } });
+    expect(bodies('/create_model')[0]).toMatchObject({ lora_config: { rank: 8, seed: 1 } });
     expect(bodies('/load_weights')[0]).toMatchObject({
       model_id: 'm',
       seq_id: 1,

@@ -22,6 +22,8 @@ export interface TinkerTrainerConfig extends TinkerSection {
 
 const service = 'the trainer (policy.trainer)';
 const UNLOAD_MS = 10_000;
+/** A repeated first attempt starts from the adapter that the lost one started from. */
+const ADAPTER_SEED = 1;
 
 /**
  * A trainer behind the Tinker API. Models live on the server under this process's session, which is opened when the
@@ -66,7 +68,7 @@ export function tinkerTrainer(
     const sessionId = await session.id;
     let modelId: string;
     try {
-      const lora = config.loraRank === null ? null : { rank: config.loraRank };
+      const lora = config.loraRank === null ? null : { rank: config.loraRank, seed: ADAPTER_SEED };
       const model = { sessionId, modelSeqId, baseModel: checkpoint.base, lora };
       modelId = (await (await client.createModel(model, signal)).result()).model_id;
     } catch (error) {
