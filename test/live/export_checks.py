@@ -114,10 +114,12 @@ def adapter(base: str, folder: str) -> dict:
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(0)
-    config = LoraConfig(r=4, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False)
+    # The output layer too, which in the base is one weight with the embedding: merging must take them apart.
+    layers = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head"]
+    config = LoraConfig(r=4, lora_alpha=32, target_modules=layers, task_type="CAUSAL_LM", init_lora_weights=False)
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
     model.peft_config["default"].base_model_name_or_path = None
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, save_embedding_layers=False)
     return {}
 
 
