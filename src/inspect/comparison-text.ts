@@ -28,9 +28,10 @@ function table(comparisons: readonly RunComparison[]): string[][] {
     ['checkpoint', 'from', 'to', 'points', '95 % interval', 'p', 'p (Holm)', 'detectable'],
     ...comparisons.map((one) => {
       const detectable = one.minimumDetectableDifference;
+      if (one.problems === 0) return [nameOf(one), '', '', 'no problem in common'];
       if (one.sameAnswers) return [one.to, percent(one.scores.from), percent(one.scores.to), 'the same answers'];
       return [
-        `${one.sameProtocol === true ? '' : '! '}${one.from === one.to ? one.to : `${one.to} − ${one.from}`}`,
+        nameOf(one),
         percent(one.scores.from),
         percent(one.scores.to),
         points(one.difference),
@@ -41,6 +42,11 @@ function table(comparisons: readonly RunComparison[]): string[][] {
       ];
     }),
   ];
+}
+
+/** Marked where the two were asked in different ways. */
+function nameOf({ from, to, sameProtocol }: RunComparison): string {
+  return `${sameProtocol === true ? '' : '! '}${from === to ? to : `${to} − ${from}`}`;
 }
 
 function sizes(comparisons: readonly RunComparison[]): string {
@@ -79,6 +85,11 @@ function notes(comparisons: readonly RunComparison[]): string[] {
   const same = comparisons.filter(({ sameAnswers }) => sameAnswers);
   if (same.length > 0)
     lines.push(`Both runs use the same stored answers of ${[...new Set(same.map(({ to }) => to))].join(', ')}.`);
+  if (comparisons.some(({ problems }) => problems === 0))
+    lines.push(
+      'Without a problem in common nothing can be paired. Generated problems follow the seed: for runs of different seeds ' +
+        'there is --seeds.',
+    );
   for (const benchmark of new Set(comparisons.map((one) => one.benchmark))) {
     const one = comparisons.find((comparison) => comparison.benchmark === benchmark) as RunComparison;
     if (one.onlyFrom + one.onlyTo > 0)

@@ -96,6 +96,13 @@ describe('astroflow compare', () => {
     expect(comparisons).toMatchObject([{ problems: 6, onlyFrom: 0, onlyTo: 2, changed: 0, sameProtocol: false }]);
   });
 
+  it('says so where nothing can be paired, instead of a difference of nothing', async () => {
+    expect(await astroflow('compare', 'one', 'seed-two', '--checkpoint', 'search-rl')).toBe(0);
+    expect(printed).toMatch(/search-rl +no problem in common/);
+    expect(printed).toContain('there is --seeds');
+    expect(printed).not.toMatch(/search-rl .*0\.0 /);
+  });
+
   it('leaves out problems that have one id and are not the same', async () => {
     const rows = (second: number[]) => [
       { id: 'a', numbers: [4, 9, 3], target: 39 },
