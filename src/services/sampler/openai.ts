@@ -70,11 +70,13 @@ export function openaiSampler(
     return state;
   }
 
-  function sayOnce(message: string): void {
+  function warnOnce(message: string): void {
     if (state.said.has(message)) return;
     state.said.add(message);
-    warn(`${service} at ${state.roots} ${message}`);
+    warn(message);
   }
+
+  const sayOnce = (message: string) => warnOnce(`${service} at ${state.roots} ${message}`);
 
   async function sample(request: SampleRequest, caller: AbortSignal): Promise<SampleResult> {
     const options = { of, pool, versions, form, timeoutMs, priority, base, known, sayOnce, sleep, now };
@@ -113,7 +115,7 @@ export function openaiSampler(
     fromEach(
       pool.servers(),
       (server) => within({ root: server.root, of, timeoutMs, caller }, (signal) => talk(server, signal)),
-      warn,
+      warnOnce,
     );
 
   return {
