@@ -5,6 +5,7 @@ import { artifactNames, type Plan } from '../../src/config/plan.ts';
 import type { Checkpoint } from '../../src/core/checkpoint.ts';
 import type { SftRow } from '../../src/core/records.ts';
 import { ServiceError } from '../../src/services/errors.ts';
+import type { Publisher } from '../../src/services/publisher/publisher.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import type { Trainer } from '../../src/services/trainer/trainer.ts';
 import { type CallOptions, type Lab, mockEnvironment, openLab } from '../support/lab.ts';
@@ -241,6 +242,28 @@ describe('publishing a checkpoint', () => {
         { doubles: { sampler: forgetful } },
       );
       await expect(base).rejects.toMatchObject({ type: 'ServiceLostState' });
+    });
+
+    it('has the base served again by a publisher that takes its place', async () => {
+      let isServed = false;
+      const publisher = (real: Publisher): Publisher => ({
+        ...real,
+        publishBase: async () => {
+          isServed = true;
+        },
+      });
+      const base = { ...undisturbed, trainerState: null, samplerModel: 'gone' };
+      const confirmed: string[] = [];
+      const sampler = (real: Sampler): Sampler => ({
+        ...real,
+        async confirm(model, signal) {
+          if (!isServed) return forgetful(real).confirm(model, signal);
+          confirmed.push(model);
+        },
+      });
+      const published = await publish(base, { doubles: { publisher, sampler } });
+      expect(published.checkpoint).toEqual(base);
+      expect(confirmed).toEqual(['gone']);
     });
   });
 });
