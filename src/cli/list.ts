@@ -12,6 +12,9 @@ import { shorten } from './progress.ts';
 /** Types that people start by hand; the searches of single problems are too many to list. */
 const rootTypes = ['astroPipeline', 'searchCorpus', 'linearizeCorpus', 'fineTune', 'reinforce', 'evaluate'];
 
+/** A list is read page by page, and all of it is wanted. */
+const listMs = 15_000;
+
 /** Executions that are read of a server; a server with more has a UI to search in. */
 const mostExecutions = 1000;
 
@@ -32,7 +35,8 @@ export async function listCommand(home: Home, env: NodeJS.ProcessEnv, options: {
 }
 
 export async function listRuns(client: Client | null, store: ArtifactStore): Promise<ListedRun[]> {
-  const executions = client === null ? [] : await newestExecutions(client);
+  const executions =
+    client === null ? [] : await client.withDeadline(Date.now() + listMs, () => newestExecutions(client));
   const ids = executions.map(({ workflowId }) => workflowId);
   const onlyStored = (await storedRuns(store)).filter((run) => !ids.includes(`astro/${run}`));
   const looks = await Promise.all(

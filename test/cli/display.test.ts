@@ -16,7 +16,7 @@ const at = (state: StageProgress['state'], done: number): Progress => ({
 describe('a terminal', () => {
   it('is redrawn in place, and printed lines stay above', () => {
     const { written, out } = screen({ isTTY: true, columns: 80, rows: 24 });
-    const display = createDisplay(out, () => 0);
+    const display = createDisplay(out, () => 0, 'xterm');
     display.print('link');
     display.update(at('running', 1));
     display.update(at('running', 2));
@@ -25,6 +25,42 @@ describe('a terminal', () => {
     expect(written[1]).not.toContain('\u001b[1A');
     expect(written[2]?.startsWith('\u001b[1A\u001b[0J')).toBe(true);
     expect(written[3]).toMatch(/note\n.*2\/10 problems/s);
+  });
+});
+
+describe('lines under the progress', () => {
+  it('stay under it on a terminal, and come last in a log', () => {
+    const terminal = screen({ isTTY: true, columns: 80, rows: 24 });
+    const display = createDisplay(terminal.out, () => 0, 'xterm');
+    display.update(at('running', 1));
+    display.foot(['tokens 5 credited']);
+    display.update(at('running', 2));
+    expect(terminal.written.at(-1)).toMatch(/2\/10 problems.*\n.*tokens 5 credited\n$/);
+    expect(terminal.written.at(-1)?.startsWith('\u001b[2A')).toBe(true);
+
+    const log = screen({});
+    const plain = createDisplay(log.out, () => 0);
+    plain.foot(['tokens 5 credited']);
+    plain.update(at('running', 1));
+    plain.finish();
+    expect(log.written.at(-1)).toBe('tokens 5 credited\n');
+  });
+
+  it('give way to what is asked where a terminal is low', () => {
+    const { written, out } = screen({ isTTY: true, columns: 80, rows: 4 });
+    const display = createDisplay(out, () => 0, 'xterm');
+    display.foot(['tokens 5 credited']);
+    display.update({ ...at('running', 1), attention: 'look here' });
+    expect(written.at(-1)).toContain('! look here');
+    expect(written.at(-1)?.split('\n').filter(Boolean).length).toBeLessThanOrEqual(3);
+  });
+});
+
+describe('a dumb terminal', () => {
+  it('gets lines as a log does', () => {
+    const { written, out } = screen({ isTTY: true, columns: 80, rows: 24 });
+    createDisplay(out, () => 0, 'dumb').update(at('running', 1));
+    expect(written.join('')).not.toContain('\u001b');
   });
 });
 
