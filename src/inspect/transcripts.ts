@@ -35,7 +35,13 @@ export async function readTranscripts(store: ArtifactStore, plan: Plan): Promise
       if (ref === null) break;
       for (const answer of await store.getLines<AnswerRecord>(ref)) {
         const problem = problems.get(answer.problemId);
-        if (answer.sample !== 0 || problem === undefined || !(wants(true) || wants(false))) continue;
+        if (
+          answer.sample !== 0 ||
+          answer.error !== undefined ||
+          problem === undefined ||
+          !(wants(true) || wants(false))
+        )
+          continue;
         looked += 1;
         if (wants(isRight(answer))) picked.push({ answer, problem });
       }
