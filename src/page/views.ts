@@ -43,7 +43,8 @@ export function runPage(status: RunStatus): Html {
     script: 'live.browser.js',
     crumbs: [{ name: 'Runs', href: '/' }],
     body: html`<h1>${run}</h1>
-<section aria-label="Stages" data-live="/runs/${run}/stages">${stagesFragment(status)}</section>
+<div role="alert" data-live="/runs/${run}/stages" data-part="asks" data-every="4000">${asks(status)}</div>
+<section aria-label="Stages" data-live="/runs/${run}/stages" data-part="stages">${stagesTable(status)}</section>
 <section id="figures"><h2>Figures</h2><div data-live="/runs/${run}/figures" data-every="6000"><p class="note">Reading …</p></div></section>
 <section id="problems"><h2>Search trees</h2><div data-live="/runs/${run}/problems" data-every="6000"><p class="note">Reading …</p></div></section>`,
   });
@@ -107,12 +108,19 @@ function runsTable(runs: readonly ListedRun[]): Html {
   )}</tbody></table></div>`;
 }
 
-/** What changes while a run goes on: its state, what it asks, a bar for each stage, and its cost. */
+/** What changes while a run goes on. What it asks stands apart: it is read aloud when it changes, and the bars are not. */
 export function stagesFragment(status: RunStatus): Html {
-  const { stages, attention, paused, books } = status;
+  return html`<div data-part="asks">${asks(status)}</div><div data-part="stages">${stagesTable(status)}</div>`;
+}
+
+function asks({ run, paused, attention }: RunStatus): Html {
+  return html`${paused && html`<div class="asks"><p><strong>Paused.</strong> To go on: <code>npx astroflow resume ${run}</code></p></div>`}${attention.map(question)}`;
+}
+
+/** Its state, a bar for each stage, and its cost. */
+function stagesTable(status: RunStatus): Html {
+  const { stages, books } = status;
   return html`<p class="facts-line">${stateLine(status)}</p>
-${paused && html`<p class="asks"><strong>Paused.</strong> To go on: <code>npx astroflow resume ${status.run}</code></p>`}
-${attention.map(question)}
 <div class="scroll" role="region" aria-label="Stages" tabindex="0"><table class="stages">
 <thead><tr><th scope="col">stage</th><th scope="col" class="words">state</th><th scope="col" class="words">progress</th><th scope="col">done</th><th scope="col">rate</th><th scope="col">time</th><th scope="col">left</th><th scope="col">tokens</th><th scope="col" class="words">last</th></tr></thead>
 <tbody>${stages.map(stageRow)}</tbody></table></div>
@@ -132,7 +140,7 @@ function stateLine({ status, source, startedAt, endedAt, workflowId }: RunStatus
 }
 
 function question({ stage, what, why, since, answers, refused }: AttentionStatus): Html {
-  return html`<div class="asks" role="alert"><p><strong>Needs attention${since !== undefined && ` since ${shortTime(since)}`}:</strong> ${stage !== undefined && `${stage}, `}${what}</p>
+  return html`<div class="asks"><p><strong>Needs attention${since !== undefined && ` since ${shortTime(since)}`}:</strong> ${stage !== undefined && `${stage}, `}${what}</p>
 ${why !== undefined && html`<p class="why">${why}</p>`}
 ${answers.length > 0 && html`<p>Type one of:</p><ul>${answers.map(({ command, effect }) => html`<li><code>${command}</code> ${effect}</li>`)}</ul>`}
 ${refused.map(({ action, reason }) => html`<p class="note">Not possible: ${action}, ${reason}.</p>`)}</div>`;
