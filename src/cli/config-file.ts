@@ -35,6 +35,11 @@ export function parseConfig(text: string, path: string): ConfigDocument {
   return value as ConfigDocument;
 }
 
+/** The configuration with another seed, where one is asked for. */
+export function withSeed(document: ConfigDocument, seed: number | undefined): ConfigDocument {
+  return seed === undefined ? document : { ...document, seed };
+}
+
 /** The run's name: asked for, written in the configuration, or the file's own. */
 export function runNameFor(document: ConfigDocument, path: string, asked: string | undefined): string {
   if (asked !== undefined) return asked;

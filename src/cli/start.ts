@@ -1,7 +1,7 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { defaultTaskQueue } from '../workers/worker.ts';
-import { type ConfigDocument, readConfigFile, runNameFor } from './config-file.ts';
+import { type ConfigDocument, readConfigFile, runNameFor, withSeed } from './config-file.ts';
 import { temporalTarget, withClient } from './connection.ts';
 import { CliError } from './errors.ts';
 import type { Home } from './home.ts';
@@ -54,8 +54,7 @@ export async function startCommand(
   path: string,
   options: StartOptions,
 ): Promise<number> {
-  const file = readConfigFile(path);
-  const document = options.seed === undefined ? file : { ...file, seed: options.seed };
+  const document = withSeed(readConfigFile(path), options.seed);
   const run = runNameFor(document, path, options.run);
   return withClient(temporalTarget(env, home), async (client) => {
     const handle = await startRun(client, { ...options, run, document });

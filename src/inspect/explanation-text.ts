@@ -102,7 +102,7 @@ function callLines(calls: readonly CallCost[]): string[] {
   const shown = calls.slice(0, mostCalls);
   const more = calls.length - shown.length;
   return [
-    'Calls behind it',
+    'Calls behind it; one call may answer many problems, its tokens (prompts + completions) are those of all',
     ...alignColumns(
       shown.map(({ call, servings, promptTokens, completionTokens }) =>
         servings === null

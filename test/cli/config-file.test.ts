@@ -1,12 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseConfig, readConfigFile, runNameFor } from '../../src/cli/config-file.ts';
+import { parseConfig, readConfigFile, runNameFor, withSeed } from '../../src/cli/config-file.ts';
 import { jsonErrorAt } from '../../src/cli/json-error.ts';
 
 describe('a configuration file', () => {
   it('is a JSON object', () => {
     expect(parseConfig('{"seed": 2}', 'a.json')).toEqual({ seed: 2 });
     expect(() => parseConfig('[1]', 'a.json')).toThrow('a.json: a configuration is one JSON object.');
+  });
+
+  it('takes another seed where one is asked for', () => {
+    expect(withSeed({ seed: 2, salt: 'a' }, 7)).toEqual({ seed: 7, salt: 'a' });
+    expect(withSeed({ seed: 2 }, undefined)).toEqual({ seed: 2 });
+    expect(withSeed({}, 0)).toEqual({ seed: 0 });
   });
 
   it('that is not there is named', () => {

@@ -27,6 +27,10 @@ describe('the command line', () => {
     [['strat'], "unknown command 'strat'"],
     [['start'], "missing required argument 'config'"],
     [['demo', '--frehs'], "unknown option '--frehs'"],
+    [['start', 'a.json', '--seed', 'one'], 'write a whole number, 0 or more'],
+    [['compare', 'a', 'b', '--resamples', '5'], 'write 100 or more'],
+    [['diff', 'a'], "missing required argument 'to'"],
+    [['explain', 'a'], "missing required argument 'item'"],
     [['up', '--port', '70000'], 'a port is a whole number from 1 to 65535'],
   ])('refuses %j and says why', async (args, message) => {
     expect(await astroflow(...args)).toBe(2);
