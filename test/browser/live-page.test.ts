@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { homeFrom } from '../../src/cli/home.ts';
 import { openPage as openLivePage } from '../../src/cli/page.ts';
 import { packageRoot } from '../../src/cli/paths.ts';
-import type { Plan } from '../../src/config/plan.ts';
+import { artifactNames, type Plan } from '../../src/config/plan.ts';
 import { problemSlug } from '../../src/core/key.ts';
 import type { Problem } from '../../src/core/problem.ts';
 import { foldRounds } from '../../src/core/search/index.ts';
@@ -16,6 +16,7 @@ import type { SearchTree } from '../../src/core/search/types.ts';
 import type { PageServer } from '../../src/page/server.ts';
 import { findPlan } from '../../src/runs/plans.ts';
 import { storedRounds } from '../../src/runs/rounds.ts';
+import { hostile } from '../report/hostile.ts';
 import { type Lab, linearizeAll, openLab, searchAll } from '../support/lab.ts';
 import { brokenOffProblem, brokenOffRounds } from '../support/stored-run.ts';
 import { accessibilityTroubles, hasBrowser, openBrowser, openPage, scrollsSideways } from './browser.ts';
@@ -135,6 +136,27 @@ describe.skipIf(!hasBrowser)('the live page of a run whose worker was killed in 
     expect(said).toContain(`/${problemSlug(problem.id)}/0/expand-0`);
     await page.keyboard.press('ArrowLeft');
     expect(await page.locator('.node:focus').getAttribute('data-node')).toBe('0');
+  });
+
+  it('shows what a model wrote as text, whatever it wrote', async () => {
+    const other = (await lab.store.getLines<Problem>(plan.search.problems))[brokenOffProblem + 1] as Problem;
+    const slug = problemSlug(other.id);
+    const rollouts = [{ text: hostile, correct: 'unknown' as const, answer: hostile, tokens: 1 }];
+    const child = { text: hostile, tokens: [1], meanLogprob: 0, multiplicity: 1, rollouts };
+    await lab.store.putJson(artifactNames.searchRound(plan.search.key, slug, 0), {
+      schema: 'astroflow.search-round/1',
+      round: 0,
+      expansions: [{ node: 0, children: [{ ...child, terminal: { correct: false, answer: hostile, sound: true } }] }],
+      revisits: [],
+      calls: [hostile],
+      usage: { calls: 1, promptTokens: 1, completionTokens: 1 },
+    });
+    const { page, troubles } = await open(`/runs/lab/problems/${slug}`);
+    await page.locator('.node circle:last-of-type').nth(1).click();
+    await page.getByRole('heading', { name: 'Calls behind it' }).waitFor();
+    expect(await page.locator('#node .step').textContent()).toContain('<img src=x onerror=alert(2)>');
+    expect(await page.locator('#node img, #node script, #drawing img, #drawing script').count()).toBe(0);
+    expect(troubles).toEqual([]);
   });
 
   it.each([
