@@ -79,3 +79,17 @@ it('an engine killed between two chunks restores exactly; damaged weights are no
     message: expect.stringContaining('step-6'),
   });
 });
+
+it('so is an adapter', async () => {
+  const adapters = tinkerTrainer({ baseUrl: { env: 'ENGINE' }, timeoutMs: 60_000, loraRank: 8 }, env);
+  const adapted = { ...plan, key: 'adapter' };
+  const first = await train({ checkpoint: base, live: null, toStep: 6 }, 1, adapted, adapters);
+  await engine.child.kill();
+  await start();
+  const next = { checkpoint: first.checkpoint, live: first.live, toStep: 10 };
+  await expect(train(next, 1, adapted, adapters)).rejects.toMatchObject({ type: 'ServiceLostState' });
+  expect((await train(next, 2, adapted, adapters)).checkpoint.step).toBe(10);
+  // A model of all parameters does not take its place.
+  const further = { ...next, live: null, toStep: 12 };
+  await expect(train(further, 1, adapted)).rejects.toThrow(/LoRA of rank 8 .* trains all parameters/);
+});

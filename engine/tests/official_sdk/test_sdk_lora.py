@@ -61,6 +61,8 @@ def test_an_adapter_learns_and_the_base_stays_as_it_was(engine, service, base, r
     sampler = sampler_of(service, learned)
     assert greedy(sampler)[: len(LEARNED)] == LEARNED
     assert greedy(base) == before != greedy(sampler)
+    (choice,) = engine.complete(PROMPT, model=learned, temperature=0)
+    assert choice["token_ids"][: len(LEARNED)] == LEARNED
 
     first, last = (load(files(engine, path)["adapter_model.safetensors"]) for path in (fresh, learned))
     assert first.keys() == last.keys() and all(name.startswith("base_model.model.") for name in first)
