@@ -57,6 +57,9 @@ export function buildPlan(config: RunConfig, inputs: PlanInputs): Plan {
   const trainer = [
     policy.trainer?.kind ?? null,
     policy.trainer !== null && 'loraRank' in policy.trainer ? policy.trainer.loraRank : null,
+    ...(policy.trainer?.kind === 'tinker' && policy.trainer.loraUnembed !== undefined
+      ? [{ loraUnembed: policy.trainer.loraUnembed }]
+      : []),
     // What a trainer of its own is told; where it runs and lies does not matter.
     ...(policy.trainer?.kind === 'job' ? [recipeContent(policy.trainer)] : []),
   ];

@@ -75,6 +75,11 @@ const tinkerTrainer = z.strictObject({
   timeoutMs: count.default(120_000),
   /** LoRA rank; null trains all parameters, where the server can. The bundled engine does both. */
   loraRank: count.nullable().default(null),
+  /**
+   * Whether the output layer has an adapter too; left out, it has one, as services do by themselves. vLLM loads such
+   * adapters for few models.
+   */
+  loraUnembed: z.boolean().optional(),
   capabilities: tinkerCapabilities,
 });
 

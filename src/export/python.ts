@@ -30,10 +30,11 @@ export async function runPython({ python, program, packages, input, deadlineMs, 
   // A program that ends before it has read everything says so by its exit code.
   child.stdin.on('error', () => {});
   child.stdin.end(JSON.stringify(input));
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  }).catch((error: NodeJS.ErrnoException) => {
+  const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const failed = new Promise<never>((_, reject) => child.once('error', reject));
+  const code = await Promise.race([closed, failed]).catch(async (error: NodeJS.ErrnoException) => {
+    // One that was killed still holds its files for a moment.
+    if (child.pid !== undefined) await closed;
     signal.throwIfAborted();
     if (bounded.aborted) throw new ExportError(`${program} took longer than ${deadlineMs / 1000} s:\n${said.trim()}`);
     if (error.code === 'ENOENT') throw new ExportError(`There is no Python ${python}: name another one with --python.`);

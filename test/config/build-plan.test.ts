@@ -112,6 +112,7 @@ describe('content keys', () => {
   it('of trees, rows and scores do not change with the trainer', () => {
     const changed = everyStage.filter((stage) => stage.startsWith('sft') || stage.startsWith('rl'));
     expect(changedBy({ policy: { trainer: { kind: 'tinker', loraRank: 8 } } })).toEqual(changed);
+    expect(changedBy({ policy: { trainer: { kind: 'tinker', loraUnembed: false } } })).toEqual(changed);
     const untrained = keysOf(planOf({ policy: { trainer: null } }));
     expect(untrained).toMatchObject({ search: keysOf(planOf({})).search, evaluate: keysOf(planOf({})).evaluate });
   });

@@ -56,6 +56,13 @@ describe('a Tinker trainer restores', () => {
     });
   });
 
+  it('a model whose output layer has no adapter, where that is configured', async () => {
+    server.answer(future, { json: { model_id: 'm' } });
+    const config = { baseUrl: server.baseUrl, timeoutMs: 5000, loraRank: 8, loraUnembed: false };
+    await tinkerTrainer(config, {}, fakeTime()).restore(base, { optimizer: true }, signal);
+    expect(bodies('/create_model')[0]).toMatchObject({ lora_config: { rank: 8, train_unembed: false } });
+  });
+
   it('a new model every time, in one session', async () => {
     server.answer(future, { json: { model_id: 'm' } });
     const one = trainer();

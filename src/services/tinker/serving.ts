@@ -1,7 +1,7 @@
 import { unlessAborted } from './abort.ts';
 import type { TinkerClient } from './client.ts';
 import { TinkerError } from './errors.ts';
-import { parseTinkerPath } from './protocol.ts';
+import { type LoraConfig, parseTinkerPath, type WeightsInfo } from './protocol.ts';
 import { livingSession } from './session.ts';
 import { trainingModel } from './training-model.ts';
 
@@ -46,16 +46,15 @@ export function servingModels(client: TinkerClient) {
     return false;
   }
 
-  async function createModel(baseModel: string, rank: number | null, signal: AbortSignal): Promise<string> {
+  async function createModel(baseModel: string, lora: LoraConfig | null, signal: AbortSignal): Promise<string> {
     const open = session.open();
     const modelSeqId = open.nextModelSeqId++;
-    const lora = rank === null ? null : { rank };
     try {
       const model = { sessionId: await open.id, modelSeqId, baseModel, lora };
       return (await (await client.createModel(model, signal)).result()).model_id;
     } catch (error) {
       if (error instanceof TinkerError && error.kind === 'paused' && (await giveUpOne()))
-        return createModel(baseModel, rank, signal);
+        return createModel(baseModel, lora, signal);
       if (error instanceof TinkerError && error.kind === 'lost') session.forget(open);
       throw error;
     }
@@ -64,9 +63,9 @@ export function servingModels(client: TinkerClient) {
   async function make(weights: string, entry: Served, signal: AbortSignal): Promise<string> {
     const { run, name } = parts(weights);
     const state = `tinker://${run}/weights/${name}`;
-    const { base_model, is_lora, lora_rank } = await client.weightsInfo(state, signal);
+    const weightsInfo = await client.weightsInfo(state, signal);
     if (served.size > SERVING) await giveUpOne();
-    const modelId = await createModel(base_model, is_lora ? (lora_rank ?? null) : null, signal);
+    const modelId = await createModel(weightsInfo.base_model, adapterOf(weightsInfo), signal);
     try {
       const model = trainingModel(client, { modelId });
       await model.loadWeights(state, { optimizer: false }, signal);
@@ -118,6 +117,13 @@ export function servingModels(client: TinkerClient) {
       }
     },
   };
+}
+
+/** What a model needs to take the weights; null where they are a whole model's. */
+function adapterOf(info: WeightsInfo): LoraConfig | null {
+  if (!info.is_lora || info.lora_rank == null) return null;
+  const layers = (['train_unembed', 'train_mlp', 'train_attn'] as const).filter((name) => info[name] != null);
+  return { rank: info.lora_rank, ...Object.fromEntries(layers.map((name) => [name, info[name]])) };
 }
 
 function parts(weights: string) {

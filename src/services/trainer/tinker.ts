@@ -3,6 +3,7 @@ import {
   encodedText,
   isUnknownPath,
   type LivingSession,
+  type LoraConfig,
   livingSession,
   type TensorData,
   type TinkerClient,
@@ -18,6 +19,8 @@ import type { AdamParams, Datum, LiveModel, Trainer } from './trainer.ts';
 export interface TinkerTrainerConfig extends TinkerSection {
   /** Null trains all parameters. */
   loraRank: number | null;
+  /** Whether the output layer has an adapter; left out, the service decides. */
+  loraUnembed?: boolean | undefined;
 }
 
 const service = 'the trainer (policy.trainer)';
@@ -68,7 +71,7 @@ export function tinkerTrainer(
     const sessionId = await session.id;
     let modelId: string;
     try {
-      const lora = config.loraRank === null ? null : { rank: config.loraRank, seed: ADAPTER_SEED };
+      const lora = adapterOf(config);
       const model = { sessionId, modelSeqId, baseModel: checkpoint.base, lora };
       modelId = (await (await client.createModel(model, signal)).result()).model_id;
     } catch (error) {
@@ -167,6 +170,11 @@ export function tinkerTrainer(
       }
     },
   };
+}
+
+function adapterOf({ loraRank: rank, loraUnembed }: TinkerTrainerConfig): LoraConfig | null {
+  if (rank === null) return null;
+  return { rank, seed: ADAPTER_SEED, ...(loraUnembed === undefined ? {} : { train_unembed: loraUnembed }) };
 }
 
 function noArchive(weights: string): ServiceError {

@@ -32,7 +32,8 @@ describe('a job of a Slurm cluster', () => {
     folder = await mkdtemp(join(tmpdir(), 'astroflow-slurm-'));
     vi.stubEnv('FAKE_SLURM', folder);
   });
-  afterEach(() => rm(folder, { recursive: true, force: true }));
+  // A job's script may still be writing its last files.
+  afterEach(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
 
   const { signal } = new AbortController();
   const spec = (): JobSpec => ({ id: 'job-1', command: ['true'], env: {}, folder, resources: { cpus: 3.5, gpus: 8 } });
