@@ -1,4 +1,4 @@
-// The pictures of pages in README and docs, from a run's stored artifacts:
+// The pictures of pages in README and docs, of a run's stored artifacts and of its workflow:
 //   npm run screenshots [-- RUN]      ASTROFLOW_HOME says where the run lies; without a name it is the demo's
 // Look at each before you commit it.
 
@@ -60,6 +60,19 @@ const livePage = (run, problem) => [
   },
 ];
 
+/** Of the workflow in Temporal's UI, with its live table of stages. @param {string} run */
+const temporalUi = (run) => [
+  {
+    file: 'temporal-ui.png',
+    path: `/namespaces/default/workflows/astro%2F${run}`,
+    colorScheme: /** @type {const} */ ('light'),
+    viewport: { width: 1600, height: 900 },
+    click: 'text=User Metadata',
+    // The UI shows texts of workflows in frames: the summary, then the details.
+    wait: 'iframe >> nth=1 >> internal:control=enter-frame >> text=evaluate',
+  },
+];
+
 /**
  * @param {import('playwright-core').Browser} browser
  * @param {string} url
@@ -97,15 +110,26 @@ function problemToShow(run) {
   return JSON.parse(told.toString()).problems[row].slug;
 }
 
-/** @param {(url: string) => Promise<void>} use */
-async function withLivePage(use) {
-  const server = spawn(process.execPath, [join(root, 'bin', 'astroflow.js'), 'page'], {
+/**
+ * While a command of ours serves pages.
+ * @param {'page' | 'up'} command
+ * @param {RegExp} ready its line that ends with the address
+ * @param {(url: string) => Promise<void>} use
+ */
+async function withServer(command, ready, use) {
+  const server = spawn(process.execPath, [join(root, 'bin', 'astroflow.js'), command], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   try {
-    const [said] = await once(server.stdout, 'data');
-    const url = /http:\/\/\S+/.exec(String(said))?.[0];
-    if (url === undefined) throw new Error(`astroflow page said: ${said}`);
+    let said = '';
+    let url;
+    while (url === undefined) {
+      const [more] = await Promise.race([once(server.stdout, 'data'), once(server, 'exit').then(() => [null])]);
+      if (more === null) throw new Error(`astroflow ${command} ended: ${said}`);
+      said += more;
+      url = ready.exec(said)?.[1];
+    }
+    server.stdout.resume();
     await use(url);
   } finally {
     server.kill('SIGTERM');
@@ -125,7 +149,10 @@ async function main() {
       stdio: 'inherit',
     });
     await shoot(browser, pathToFileURL(page).href, report);
-    await withLivePage((url) => shoot(browser, url, livePage(run, problemToShow(run))));
+    const address = /(http:\/\/\S+)/;
+    await withServer('page', address, (url) => shoot(browser, url, livePage(run, problemToShow(run))));
+    // The table is asked of a worker, which is there when the engine is.
+    await withServer('up', /Temporal UI +(\S+)[\s\S]*Engine /, (url) => shoot(browser, url, temporalUi(run)));
   } finally {
     await browser.close();
     rmSync(folder, { recursive: true, force: true });
