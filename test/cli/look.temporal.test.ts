@@ -7,7 +7,7 @@ import { traceCommand } from '../../src/cli/trace.ts';
 import { treeCommand } from '../../src/cli/tree.ts';
 import { watchCommand } from '../../src/cli/watch.ts';
 import type { RunStatus } from '../../src/runs/status.ts';
-import type { Sampler } from '../../src/services/sampler/sampler.ts';
+import { closedSampler } from '../support/closed-sampler.ts';
 import { type Pipeline, shortRun, startPipeline } from '../support/pipeline.ts';
 import { until } from '../support/watch.ts';
 
@@ -42,17 +42,7 @@ const listOf = async (surroundings: NodeJS.ProcessEnv) =>
 
 describe('looking at a run', () => {
   it('is possible while it runs, when it has ended, and without any server', async () => {
-    let open = () => {};
-    const opened = new Promise<void>((resolve) => {
-      open = resolve;
-    });
-    const sampler = (real: Sampler): Sampler => ({
-      ...real,
-      async sample(request, signal) {
-        await opened;
-        return real.sample(request, signal);
-      },
-    });
+    const { sampler, open } = closedSampler();
     await pipeline.withWorkers(
       async (taskQueue) => {
         await startRun(pipeline.client, { workflow: 'astroPipeline', run: 'looked', document: shortRun, taskQueue });

@@ -1,33 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { RowPlan } from '../../src/core/records.ts';
 import { nodeAt, pathTo } from '../../src/core/search/tree.ts';
 import type { SearchTree } from '../../src/core/search/types.ts';
-import { countdown } from '../../src/core/tasks/countdown.ts';
-import { countdownProblem } from '../../src/core/tasks/countdown-problems.ts';
 import { drawTree } from '../../src/report/tree/draw.ts';
 import { layoutTree } from '../../src/report/tree/layout.ts';
 import { tracePath } from '../../src/report/tree/trace-path.ts';
-import { treeOf } from '../fakes/tree-of.ts';
 import { hostile, markupOf } from './hostile.ts';
+import { smallTreeEvents as events, smallTree as tree } from './page-example.ts';
 
-const problem = countdownProblem([4, 9, 3], 39);
-const first = '9*4=36 left 3 36 to make 39\n';
-const tree = treeOf(countdown, problem, [
-  [first, '36-3=33 is not 39\nAnswer boxed{(9*4)-3}'],
-  [first, '36+3=39 is 39\nAnswer boxed{(9*4)+3}'],
-  ['9+4=13 left 3 13 to make 39\n', '13*3=39 is 39\nAnswer boxed{(9+4)*3}'],
-]);
-const events: RowPlan['events'] = [
-  ['step', 4],
-  ['reflectPositive', 4],
-  ['step', 5],
-  ['restart', 0],
-  ['step', 1],
-  ['step', 2],
-  ['backtrack', 1],
-  ['answer', 3],
-];
 const draw = (drawn: Pick<SearchTree, 'nodes'> = tree) =>
   drawTree(drawn, { id: 'tree', label: 'Use 4 9 3 to make 39', trace: tracePath({ events }) });
 

@@ -2,7 +2,7 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { wantedAttributes } from '../../src/cli/search-attributes.ts';
 import { startRun } from '../../src/cli/start.ts';
-import type { Sampler } from '../../src/services/sampler/sampler.ts';
+import { closedSampler } from '../support/closed-sampler.ts';
 import { eventCounts, historyOf } from '../support/history.ts';
 import { type Pipeline, shortRun, startPipeline } from '../support/pipeline.ts';
 import { until } from '../support/watch.ts';
@@ -48,17 +48,7 @@ describe('a run on a server', () => {
   });
 
   it('that has them is found by run, stage and model, with all that it starts', async () => {
-    let open = () => {};
-    const opened = new Promise<void>((resolve) => {
-      open = resolve;
-    });
-    const sampler = (real: Sampler): Sampler => ({
-      ...real,
-      async sample(request, signal) {
-        await opened;
-        return real.sample(request, signal);
-      },
-    });
+    const { sampler, open } = closedSampler();
     await pipeline.withWorkers(
       async (taskQueue) => {
         const document = { ...shortRun, salt: 'found', search: { ...shortRun.search, concurrency: 2 } };
