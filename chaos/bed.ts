@@ -7,7 +7,7 @@ import { packageRoot, temporalBinary } from '../src/cli/paths.ts';
 import { choosePort } from '../src/cli/ports.ts';
 import { startChild } from '../src/cli/processes.ts';
 import { openServices } from '../src/services/index.ts';
-import { folderStore } from '../src/services/store/folder.ts';
+import { openStore } from '../src/services/store/open.ts';
 import { createPart, type Part } from './part.ts';
 import type { Target } from './schedule.ts';
 import type { ScriptedWorkerOptions } from './scripted-worker.ts';
@@ -107,7 +107,7 @@ export async function openBed(folder: string, options: BedKind): Promise<Bed> {
     home,
     address,
     parts,
-    deps: { store: folderStore(home.artifacts), services },
+    deps: { store: await openStore(home.artifacts), services },
     broken,
     stop,
   };

@@ -1,7 +1,7 @@
 import { NativeConnection } from '@temporalio/worker';
 import { homeFrom } from '../src/cli/home.ts';
 import { installRuntime } from '../src/cli/runtime.ts';
-import { folderStore } from '../src/services/store/folder.ts';
+import { openStore } from '../src/services/store/open.ts';
 import { createWorkers } from '../src/workers/worker.ts';
 import { slowServices } from './slow-services.ts';
 
@@ -24,7 +24,7 @@ const connection = await NativeConnection.connect({ address });
 const workers = await createWorkers({
   connection,
   namespace: 'default',
-  deps: { store: folderStore(home.artifacts), services: slowServices({ folder: home.engine, latencyMs }) },
+  deps: { store: await openStore(home.artifacts), services: slowServices({ folder: home.engine, latencyMs }) },
   workflowBundle: { codePath: bundle },
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => workers.shutdown());

@@ -5,7 +5,7 @@ import type { Arm } from '../config/schema.ts';
 import { exportRun, type Outcome, type Tracker } from '../export/export-run.ts';
 import { ExportError, openFolder } from '../export/folder.ts';
 import { createServices } from '../services/index.ts';
-import { folderStore } from '../services/store/folder.ts';
+import { openStore } from '../services/store/open.ts';
 import { versions } from '../versions.ts';
 import { engineVariable } from './engine-journal.ts';
 import { CliError } from './errors.ts';
@@ -37,7 +37,7 @@ export async function exportCommand(
   run: string,
   options: ExportOptions,
 ): Promise<number> {
-  const store = folderStore(home.artifacts);
+  const store = await openStore(home.artifacts);
   const plan = await storedPlan(store, run);
   const arms = plan.arms.filter((arm) => options.arm?.includes(arm) ?? true);
   if (arms.length === 0) throw new CliError(`The run ${plan.run} has only the arm ${plan.arms.join(', ')}.`);

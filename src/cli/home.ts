@@ -1,11 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { isUrl } from '../services/store/location.ts';
 
 /** Where everything that outlives a process is kept. Deleting the folder forgets all runs. */
 export interface Home {
   root: string;
   /** The dev server's SQLite file. */
   database: string;
+  /** A folder, or the URL of a store; `openStore` opens either. */
   artifacts: string;
   /** The engine's checkpoints and journal. */
   engine: string;
@@ -18,13 +20,14 @@ export interface Home {
   demo: string;
 }
 
-/** `ASTROFLOW_HOME`, else `.astroflow` in the current folder. */
+/** `ASTROFLOW_HOME`, else `.astroflow` in the current folder. Artifacts may be elsewhere: `ASTROFLOW_ARTIFACTS`. */
 export function homeFrom(env: NodeJS.ProcessEnv, cwd: string): Home {
   const root = resolve(cwd, env.ASTROFLOW_HOME || '.astroflow');
+  const artifacts = env.ASTROFLOW_ARTIFACTS || join(root, 'artifacts');
   return {
     root,
     database: join(root, 'temporal.db'),
-    artifacts: join(root, 'artifacts'),
+    artifacts: isUrl(artifacts) ? artifacts : resolve(cwd, artifacts),
     engine: join(root, 'engine'),
     logs: join(root, 'logs'),
     lock: join(root, 'demo.lock'),
@@ -34,5 +37,7 @@ export function homeFrom(env: NodeJS.ProcessEnv, cwd: string): Home {
 }
 
 export function createHome(home: Home): void {
-  for (const folder of [home.root, home.artifacts, home.engine, home.logs]) mkdirSync(folder, { recursive: true });
+  const folders = [home.root, home.engine, home.logs];
+  if (!isUrl(home.artifacts)) folders.push(home.artifacts);
+  for (const folder of folders) mkdirSync(folder, { recursive: true });
 }

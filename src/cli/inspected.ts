@@ -1,5 +1,5 @@
 import { NotInRun, type StoredRun } from '../inspect/stored-run.ts';
-import { folderStore } from '../services/store/folder.ts';
+import { openStore } from '../services/store/open.ts';
 import { CorruptArtifact } from '../services/store/store.ts';
 import { CliError } from './errors.ts';
 import type { Home } from './home.ts';
@@ -7,7 +7,7 @@ import { storedPlan } from './stored-run.ts';
 
 /** @throws CliError for the first name that is no run, with those there are */
 export async function openRuns(home: Home, names: readonly string[]): Promise<StoredRun[]> {
-  const store = folderStore(home.artifacts);
+  const store = await openStore(home.artifacts);
   const runs: StoredRun[] = [];
   for (const name of names) {
     const plan = await storedPlan(store, name);

@@ -3,7 +3,7 @@ import type { Ledger, LedgerLine } from '../core/ledger/ledger.ts';
 import type { Tally } from '../core/ledger/types.ts';
 import type { Usage } from '../core/usage.ts';
 import { ServiceError } from '../services/errors.ts';
-import { folderStore } from '../services/store/folder.ts';
+import { openStore } from '../services/store/open.ts';
 import { readLedger } from './books.ts';
 import { CliError } from './errors.ts';
 import type { Home } from './home.ts';
@@ -23,7 +23,7 @@ export async function ledgerCommand(
   run: string,
   options: LedgerOptions,
 ): Promise<number> {
-  const store = folderStore(home.artifacts);
+  const store = await openStore(home.artifacts);
   const name = run.replace(/^astro\//, '').split('/')[0] ?? '';
   const ref = /^[a-z0-9][a-z0-9._-]*$/.test(name) ? await store.find(artifactNames.run(name, 'plan.json')) : null;
   if (ref === null)

@@ -1,7 +1,7 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { type ListedRun, listed } from '../runs/listed-run.ts';
 import { storedRuns } from '../runs/plans.ts';
-import { folderStore } from '../services/store/folder.ts';
+import { openStore } from '../services/store/open.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
 import { columnsOf } from './columns.ts';
 import { temporalTarget, withClientIfThere } from './connection.ts';
@@ -20,7 +20,7 @@ const mostExecutions = 1000;
 
 /** `astroflow list`: newest first, then what is only stored. */
 export async function listCommand(home: Home, env: NodeJS.ProcessEnv, options: { json?: boolean }): Promise<number> {
-  const store = folderStore(home.artifacts);
+  const store = await openStore(home.artifacts);
   const target = temporalTarget(env, home);
   return withClientIfThere(target, async (client) => {
     const runs = await listRuns(client, store);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { ServiceError } from '../services/errors.ts';
 import { CliError } from './errors.ts';
 import { homeFrom } from './home.ts';
 
@@ -15,7 +16,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has printed its own message: help and version end with 0, wrong arguments with 1.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (error instanceof CliError) console.error(error.message);
+    // What a store or service tells says what to do, like our own messages.
+    if (error instanceof CliError || error instanceof ServiceError) console.error(error.message);
     else console.error(error);
     return 1;
   }

@@ -4,7 +4,7 @@ import { createFigures } from '../page/figures.ts';
 import { type PageServer, startPage } from '../page/server.ts';
 import { findPlan } from '../runs/plans.ts';
 import type { BooksStatus, RunStatus } from '../runs/status.ts';
-import { folderStore } from '../services/store/folder.ts';
+import { openStore } from '../services/store/open.ts';
 import { createBooksReader } from './books-reader.ts';
 import { type Connected, connect, type Target, temporalTarget } from './connection.ts';
 import { CliError } from './errors.ts';
@@ -43,8 +43,8 @@ export interface PageOptions {
 /** The live page, fed by the store and by the server while one answers. */
 export async function openPage({ home, env, target, port }: PageOptions): Promise<PageServer> {
   const server = createConnection(target);
-  const sources = createSources(server.client, { home, env });
   try {
+    const sources = await createSources(server.client, { home, env });
     const page = await listenOn(sources, port);
     return {
       ...page,
@@ -71,8 +71,11 @@ async function listenOn(sources: AnswerSources, port: number | undefined): Promi
 
 type ClientSource = ReturnType<typeof createConnection>['client'];
 
-function createSources(withServer: ClientSource, surroundings: { home: Home; env: NodeJS.ProcessEnv }): AnswerSources {
-  const store = folderStore(surroundings.home.artifacts);
+async function createSources(
+  withServer: ClientSource,
+  surroundings: { home: Home; env: NodeJS.ProcessEnv },
+): Promise<AnswerSources> {
+  const store = await openStore(surroundings.home.artifacts);
   const books = new Map<string, { reader: ReturnType<typeof createBooksReader>; last?: BooksStatus }>();
 
   /** As they were read last; looking begins another reading when one is due. */

@@ -5,14 +5,14 @@ import { readReportData } from '../inspect/report-data.ts';
 import { writeReportPage } from '../inspect/report-page.ts';
 import { parseSummary, type Summary } from '../report/summary-schema.ts';
 import { findPlan, readIfThere, runNameOf } from '../runs/plans.ts';
-import { folderStore } from '../services/store/folder.ts';
+import { openStore } from '../services/store/open.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
 import { CliError } from './errors.ts';
 import type { Home } from './home.ts';
 
 /** `astroflow report RUN`: makes `report.html` of what a finished run has stored; needs no server and no worker. */
 export async function reportCommand(home: Home, run: string, options: { out?: string }): Promise<number> {
-  const store = folderStore(home.artifacts);
+  const store = await openStore(home.artifacts);
   const name = runNameOf(run);
   const plan = name === null ? null : await findPlan(store, name);
   if (plan === null)

@@ -1,7 +1,7 @@
 import type { PipelineResult } from '../activities/summary.ts';
 import { parseSummary, type Summary } from '../report/summary-schema.ts';
 import { renderScores } from '../report/terminal.ts';
-import { folderStore } from '../services/store/folder.ts';
+import { openStore } from '../services/store/open.ts';
 import type { Home } from './home.ts';
 
 /**
@@ -11,7 +11,7 @@ import type { Home } from './home.ts';
 export async function renderResult(result: unknown, home: Home, out: NodeJS.WriteStream): Promise<string> {
   const summary = await readSummary(result, home);
   if (summary === null) return JSON.stringify(result, null, 2);
-  const store = folderStore(home.artifacts);
+  const store = await openStore(home.artifacts);
   const { summary: name, report, page } = result as PipelineResult;
   const scores = renderScores(summary, { color: out.hasColors?.() ?? false, width: out.columns || 100 });
   return [
@@ -28,7 +28,7 @@ export async function renderResult(result: unknown, home: Home, out: NodeJS.Writ
 export async function readSummary(result: unknown, home: Home): Promise<Summary | null> {
   const name = (result as Partial<PipelineResult> | null)?.summary;
   if (typeof name !== 'string') return null;
-  const store = folderStore(home.artifacts);
+  const store = await openStore(home.artifacts);
   const ref = await store.find(name);
   return ref === null ? null : parseSummary(await store.getJson(ref));
 }

@@ -1,6 +1,6 @@
 import { type Client, type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
 import type { RunStatus } from '../runs/status.ts';
-import { folderStore } from '../services/store/folder.ts';
+import { openStore } from '../services/store/open.ts';
 import { columnsOf } from './columns.ts';
 import { temporalTarget, withClientIfThere } from './connection.ts';
 import { CliError } from './errors.ts';
@@ -15,7 +15,7 @@ export async function statusCommand(
   run: string,
   options: { json?: boolean } = {},
 ): Promise<number> {
-  const store = folderStore(home.artifacts);
+  const store = await openStore(home.artifacts);
   const target = temporalTarget(env, home);
   return withClientIfThere(target, async (client) => {
     const look = await lookAtRun(client, store, run);

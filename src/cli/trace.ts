@@ -6,7 +6,7 @@ import type { TraceMove } from '../core/trace.ts';
 import { problemTitle } from '../runs/problems.ts';
 import { readSearch } from '../runs/search.ts';
 import { movesOf } from '../runs/traces.ts';
-import { folderStore } from '../services/store/folder.ts';
+import { openStore } from '../services/store/open.ts';
 import { CliError } from './errors.ts';
 import type { Home } from './home.ts';
 import { storedPlan } from './stored-run.ts';
@@ -33,7 +33,7 @@ export async function traceCommand(
 ): Promise<number> {
   const arm = arms.find((known) => known === options.arm);
   if (arm === undefined) throw new CliError(`"${options.arm}" is none of ${arms.join(', ')}.`);
-  const store = folderStore(home.artifacts);
+  const store = await openStore(home.artifacts);
   const plan = await storedPlan(store, run);
   const name = artifactNames.rows(plan.linearize.key, arm);
   const ref = await store.find(name);

@@ -4,7 +4,7 @@ import { bestPath, foldRounds } from '../core/search/index.ts';
 import { problemTitle, searchedProblems } from '../runs/problems.ts';
 import { storedRounds } from '../runs/rounds.ts';
 import { readSearch } from '../runs/search.ts';
-import { folderStore } from '../services/store/folder.ts';
+import { openStore } from '../services/store/open.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
 import { columnsOf } from './columns.ts';
 import { CliError } from './errors.ts';
@@ -27,7 +27,7 @@ export async function treeCommand(
   text: string | undefined,
   options: TreeOptions,
 ): Promise<number> {
-  const store = folderStore(home.artifacts);
+  const store = await openStore(home.artifacts);
   const { search } = await storedPlan(store, run);
   if (text === undefined) return listProblems(store, search, options);
   const { problem, number } = await storedProblem(store, search, text);

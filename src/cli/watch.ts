@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { findPlan, runNameOf } from '../runs/plans.ts';
 import { type BooksStatus, isFinished, type RunStatus } from '../runs/status.ts';
-import { folderStore } from '../services/store/folder.ts';
+import { openStore } from '../services/store/open.ts';
 import { booksLine, createBooksReader } from './books-reader.ts';
 import { temporalTarget, withClientIfThere } from './connection.ts';
 import { createDisplay } from './display.ts';
@@ -29,7 +29,7 @@ export async function watchCommand(
   const target = temporalTarget(env, home);
   if (options.json) return withClientIfThere(target, (client) => watchAsLines(client, { home, env }, run));
   return withClientIfThere(target, async (client) => {
-    const store = folderStore(home.artifacts);
+    const store = await openStore(home.artifacts);
     const look = await lookAtRun(client, store, run, { asksClosed: false });
     if (look === null) throw await unknownRun(store, run, `no server at ${target.address} knows it`);
     if (client !== null && look.status.status !== null)
@@ -46,9 +46,9 @@ export async function followToEnd(
   handle: WorkflowHandle,
   { home, env }: Surroundings,
 ): Promise<number> {
+  const store = await openStore(home.artifacts);
   const display = createDisplay(process.stdout);
   const interrupt = onInterrupt(() => display.print('The run goes on without us.'));
-  const store = folderStore(home.artifacts);
   const run = runNameOf(handle.workflowId);
   const planOf = async () => (run === null ? null : findPlan(store, run));
   const books = createBooksReader(planOf, store, { home, env }, (read) => display.foot([booksLine(read)]));
@@ -78,7 +78,7 @@ const quietMs = 15_000;
 
 /** A line of JSON (`RunStatus`) at every change; the last one says how the run ended. 0 when it completed. */
 async function watchAsLines(client: Client | null, { home, env }: Surroundings, run: string): Promise<number> {
-  const store = folderStore(home.artifacts);
+  const store = await openStore(home.artifacts);
   const interrupt = onInterrupt(() => {});
   let told = '';
   let toldAtMs = 0;

@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { openServices } from '../services/index.ts';
-import { folderStore } from '../services/store/folder.ts';
+import { openStore } from '../services/store/open.ts';
 import { createWorkers, defaultGraceMs, defaultTaskQueue } from '../workers/worker.ts';
 import { callMs, type Target, temporalTarget, unreachable } from './connection.ts';
 import { createHome, type Home } from './home.ts';
@@ -32,7 +31,7 @@ export async function openWorkers(options: {
     const workers = await createWorkers({
       connection,
       namespace: target.namespace,
-      deps: { store: folderStore(home.artifacts), services: openServices(env, warn) },
+      deps: { store: await openStore(home.artifacts), services: openServices(env, warn) },
       ...(taskQueue !== undefined && { taskQueue }),
       ...(graceMs !== undefined && { graceMs }),
     });
@@ -88,7 +87,7 @@ export async function workerCommand(
   });
   console.log(
     `Worker on ${target.address}, namespace ${target.namespace}, queue ${taskQueue ?? defaultTaskQueue}; ` +
-      `artifacts in ${join(home.artifacts)}. Ctrl-C stops it.`,
+      `artifacts in ${home.artifacts}. Ctrl-C stops it.`,
   );
   const interrupt = onInterrupt(() =>
     console.log(`Finishing what ends within ${graceMs / 1000} s, handing over the rest (Ctrl-C again: at once) …`),

@@ -24,6 +24,13 @@ describe('the home folder', () => {
     expect(homeFrom({ ASTROFLOW_HOME: 'b' }, '/a').database).toBe('/a/b/temporal.db');
     expect(homeFrom({ ASTROFLOW_HOME: '/c' }, '/a').artifacts).toBe('/c/artifacts');
   });
+
+  it('has the artifacts in it, unless ASTROFLOW_ARTIFACTS says where they are', () => {
+    const artifacts = (value: string) => homeFrom({ ASTROFLOW_HOME: '/c', ASTROFLOW_ARTIFACTS: value }, '/a').artifacts;
+    expect(artifacts('')).toBe('/c/artifacts');
+    expect(artifacts('shared')).toBe('/a/shared');
+    expect(artifacts('s3://bucket/prefix')).toBe('s3://bucket/prefix');
+  });
 });
 
 describe('the lock', () => {

@@ -41,4 +41,11 @@ describe('the command line', () => {
     expect(await astroflow('start', 'no/such.json')).toBe(1);
     expect(errors).toBe('There is no file no/such.json.');
   });
+
+  it('reports artifacts that are nowhere without a stack', async () => {
+    vi.stubEnv('ASTROFLOW_ARTIFACTS', 'ftp://host/folder');
+    expect(await astroflow('report', 'demo')).toBe(1);
+    expect(errors).toMatch(/^ASTROFLOW_ARTIFACTS is "ftp:\/\/host\/folder": it must be a folder/);
+    vi.unstubAllEnvs();
+  });
 });
