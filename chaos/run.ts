@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
-import { withClient } from '../src/cli/connection.ts';
+import { dataConverterFrom, withClient } from '../src/cli/connection.ts';
 import { describeFailure } from '../src/cli/failure.ts';
 import { rootWorkflow, startRun } from '../src/cli/start.ts';
 import type { RunConfigInput } from '../src/config/schema.ts';
@@ -18,7 +18,8 @@ const standstillMs = 180_000;
 /** Runs the pipeline to its end on a bed whose server may come and go. Rejects when the run fails. */
 export async function runPipeline(bed: Bed, document: RunConfigInput, signal: AbortSignal): Promise<void> {
   const { address } = bed;
-  await withClient({ address, connectionOptions: { address }, namespace: 'default' }, async (client) => {
+  const dataConverter = dataConverterFrom(process.env);
+  await withClient({ address, connectionOptions: { address }, namespace: 'default', dataConverter }, async (client) => {
     const handle = await startRun(client, { workflow: rootWorkflow, run, document: { ...document } });
     let seen = { artifacts: 0, atMs: Date.now() };
     for (;;) {

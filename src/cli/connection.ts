@@ -5,7 +5,10 @@ import {
   defaultGrpcRetryOptions,
   makeGrpcRetryInterceptor,
 } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
+import { createDataConverter } from '../services/codec/data-converter.ts';
+import { readCodecKeys } from '../services/codec/keys.ts';
 import { CliError } from './errors.ts';
 import type { Home } from './home.ts';
 import { readServerFile } from './server-file.ts';
@@ -15,6 +18,8 @@ export interface Target {
   namespace: string;
   /** For messages. */
   address: string;
+  /** How payloads are written; encrypted where the environment has keys. */
+  dataConverter: DataConverter;
 }
 
 /** No single call takes longer; the server itself answers one that waits for news every 20 s. */
@@ -31,13 +36,26 @@ const defaultAddress = '127.0.0.1:7233';
  * `demo` or `up` that runs in this folder, else the default profile, else the default address.
  */
 export function temporalTarget(env: NodeJS.ProcessEnv, home: Home): Target {
+  const dataConverter = dataConverterFrom(env);
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig({ overrideEnvVars: defined(env) });
   const explicit = env.TEMPORAL_ADDRESS || env.TEMPORAL_PROFILE || env.TEMPORAL_CONFIG_FILE;
   const local = explicit ? null : readServerFile(home.server);
   if (local !== null)
-    return { connectionOptions: { address: local.address }, namespace: 'default', address: local.address };
+    return {
+      connectionOptions: { address: local.address },
+      namespace: 'default',
+      address: local.address,
+      dataConverter,
+    };
   const address = connectionOptions.address ?? defaultAddress;
-  return { connectionOptions: { ...connectionOptions, address }, namespace, address };
+  return { connectionOptions: { ...connectionOptions, address }, namespace, address, dataConverter };
+}
+
+/** @throws CliError with all that is wrong with the keys */
+export function dataConverterFrom(env: NodeJS.ProcessEnv): DataConverter {
+  const { keys, problems } = readCodecKeys(env);
+  if (problems.length > 0) throw new CliError(problems.join('\n'));
+  return createDataConverter(keys);
 }
 
 /**
@@ -80,7 +98,7 @@ export async function connect(target: Target): Promise<Connected> {
     interceptors: [inTime, makeGrpcRetryInterceptor(defaultGrpcRetryOptions())],
   });
   return {
-    client: new Client({ connection, namespace: target.namespace }),
+    client: new Client({ connection, namespace: target.namespace, dataConverter: target.dataConverter }),
     close: () => connection.close(),
   };
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Target } from './connection.ts';
+import { dataConverterFrom, type Target } from './connection.ts';
 import { type DevServer, startDevServer } from './dev-server.ts';
 import { type Engine, startEngine } from './engine.ts';
 import { CliError } from './errors.ts';
@@ -35,6 +35,7 @@ const engineRestarts = 3;
 
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { home, print } = options;
+  const dataConverter = dataConverterFrom(options.env);
   const log = (name: string) => join(home.logs, `${name}.log`);
   // The workers read the engine's address from here at every call, so a restarted engine may have another one.
   const env: NodeJS.ProcessEnv = { ...options.env };
@@ -61,7 +62,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     breakDown(new CliError(`The Temporal dev server has ended. Its log ends with:\n${lastLines(log('temporal'))}`)),
   );
   const { address, uiUrl } = server;
-  const target: Target = { connectionOptions: { address }, namespace: 'default', address };
+  const target: Target = { connectionOptions: { address }, namespace: 'default', address, dataConverter };
   forget = writeServerFile(home.server, { address, uiUrl });
 
   /** Starts the engine, and again when it ends by itself; the workers' retries bridge the gap. */

@@ -31,6 +31,7 @@ export async function openWorkers(options: {
     const workers = await createWorkers({
       connection,
       namespace: target.namespace,
+      dataConverter: target.dataConverter,
       deps: { store: await openStore(home.artifacts), services: openServices(env, warn) },
       ...(taskQueue !== undefined && { taskQueue }),
       ...(graceMs !== undefined && { graceMs }),

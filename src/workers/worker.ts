@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import type { DataConverter } from '@temporalio/common';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { ActivityDeps } from '../activities/deps.ts';
 import { createActivities } from '../activities/index.ts';
@@ -21,6 +22,8 @@ const maxHeartbeatThrottleInterval = '4 seconds';
 export interface WorkersOptions {
   connection: NativeConnection;
   namespace: string;
+  /** The client's; left out, payloads are plain JSON. A bundle made before must have been made with its failure converter. */
+  dataConverter?: DataConverter;
   deps: ActivityDeps;
   taskQueue?: string;
   graceMs?: number;
@@ -36,6 +39,7 @@ export async function createWorkers(options: WorkersOptions): Promise<{ run(): P
     connection,
     namespace,
     activities,
+    ...(options.dataConverter && { dataConverter: options.dataConverter }),
     shutdownGraceTime: graceMs,
     shutdownForceTime: graceMs + forceAfterMs,
     maxHeartbeatThrottleInterval,

@@ -12,7 +12,7 @@ beforeAll(async () => {
   options = {
     home: { ...homeFrom({}, stored.lab.folder), artifacts: stored.lab.folder },
     env: {},
-    target: { connectionOptions: { address: nowhere }, namespace: 'default', address: nowhere },
+    target: { connectionOptions: { address: nowhere }, namespace: 'default', address: nowhere, dataConverter: {} },
     port: 0,
   };
 }, 30_000);
