@@ -37,7 +37,7 @@ export interface BedOptions {
 }
 
 export async function openBed({ folder, model, threads }: BedOptions): Promise<Bed> {
-  installRuntime(join(folder, 'worker.log'));
+  installRuntime({ logFile: join(folder, 'worker.log') });
   const data = join(folder, 'engine');
   mkdirSync(data, { recursive: true });
   const database = join(folder, 'temporal.db');

@@ -18,7 +18,7 @@ export interface ScriptedWorkerOptions {
 
 /** A worker like that of `astroflow worker`, with scripted services that take their time and keep a journal. */
 const { address, folder, bundle, latencyMs } = JSON.parse(process.argv[2] ?? '{}') as ScriptedWorkerOptions;
-installRuntime();
+installRuntime({});
 const home = homeFrom({ ASTROFLOW_HOME: folder }, folder);
 const connection = await NativeConnection.connect({ address });
 const workers = await createWorkers({

@@ -47,7 +47,13 @@ export const rooms = {
     own: ['core', 'services', 'config', 'report', 'accounts', 'inspect', 'activities', 'versions.ts'],
     node: true,
   },
-  workers: { own: ['core', 'services', 'config', 'report', 'activities', 'workers'], types: ['workflows'], node: true },
+  // Metrics, traces and logs of a worker, laid around what it is made of.
+  observe: { own: ['core', 'services', 'observe'], types: ['activities', 'config'], node: true },
+  workers: {
+    own: ['core', 'services', 'config', 'report', 'activities', 'observe', 'workers'],
+    types: ['workflows'],
+    node: true,
+  },
   cli: {
     own: [
       'core',
@@ -55,6 +61,7 @@ export const rooms = {
       'config',
       'report',
       'workers',
+      'observe',
       'accounts',
       'inspect',
       'runs',

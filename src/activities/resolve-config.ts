@@ -5,6 +5,7 @@ import { artifactNames, type DroppedProblems, type OverlapCount, type Plan } fro
 import { withoutSecrets } from '../config/redact.ts';
 import type { Arm, RunConfig } from '../config/schema.ts';
 import type { ArtifactRef } from '../core/artifact.ts';
+import { runNameOf } from '../core/identity.ts';
 import { sha256Hex } from '../core/key.ts';
 import { getTask } from '../core/tasks/index.ts';
 import { problemNotes } from '../report/problem-notes.ts';
@@ -137,14 +138,4 @@ function invalidConfig(problems: ConfigProblem[]) {
     `the configuration has ${problems.length} problem(s):\n${lines.join('\n')}`,
     listed.map(({ path, message }) => ({ path, message: message.slice(0, 200) })),
   );
-}
-
-/** `astro/demo` and `astro/demo/search` name the run `demo`; any other id is made safe. */
-function runNameOf(workflowId: string): string {
-  const name = workflowId.startsWith('astro/') ? (workflowId.split('/')[1] ?? '') : workflowId;
-  const safe = name
-    .toLowerCase()
-    .replace(/[^a-z0-9._-]+/g, '-')
-    .replace(/^[^a-z0-9]+/, '');
-  return safe.slice(0, 40) || 'run';
 }

@@ -91,7 +91,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     uiUrl,
     broken,
     async startWork() {
-      installRuntime(log('worker'));
+      installRuntime({ env, logFile: log('worker') });
       // The engine first: a resumed run calls it as soon as there are workers, and they need its address.
       const engineUrl = await runEngine(engineRestarts);
       workers = openWorkers({ target, home, env });

@@ -76,7 +76,7 @@ export async function workerCommand(
 ): Promise<number> {
   const graceMs = grace === undefined ? defaultGraceMs : grace * 1000;
   createHome(home);
-  installRuntime();
+  installRuntime({ env });
   const target = temporalTarget(env, home);
   const engineUrl = readServerFile(home.server)?.engineUrl;
   const workers = await openWorkers({

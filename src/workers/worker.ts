@@ -3,6 +3,8 @@ import type { DataConverter } from '@temporalio/common';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { ActivityDeps } from '../activities/deps.ts';
 import { createActivities } from '../activities/index.ts';
+import { activityIdentity } from '../observe/activity-identity.ts';
+import type { WorkerTracing } from '../observe/tracing.ts';
 
 /** Queue that a pipeline is started on; the other three carry it as prefix. */
 export const defaultTaskQueue = 'astro';
@@ -29,12 +31,15 @@ export interface WorkersOptions {
   graceMs?: number;
   /** A bundle made before; tests share one. Otherwise the workflows are bundled now (about a second). */
   workflowBundle?: WorkerOptions['workflowBundle'];
+  /** What traces need, where they are on; see `src/observe/tracing.ts`. */
+  tracing?: WorkerTracing | undefined;
 }
 
 /** Four workers in one process, one per queue. Any number of processes can serve the same queues. */
 export async function createWorkers(options: WorkersOptions): Promise<{ run(): Promise<void>; shutdown(): void }> {
   const { connection, namespace, deps, taskQueue = defaultTaskQueue, graceMs = defaultGraceMs } = options;
   const activities = createActivities(deps);
+  const { tracing } = options;
   const shared = {
     connection,
     namespace,
@@ -43,6 +48,11 @@ export async function createWorkers(options: WorkersOptions): Promise<{ run(): P
     shutdownGraceTime: graceMs,
     shutdownForceTime: graceMs + forceAfterMs,
     maxHeartbeatThrottleInterval,
+    ...(tracing && { sinks: tracing.sinks }),
+    interceptors: {
+      activity: [...(tracing?.activity ?? []), activityIdentity],
+      ...(tracing && { workflowModules: tracing.workflowModules }),
+    },
   };
   const workflows = options.workflowBundle
     ? { workflowBundle: options.workflowBundle }
