@@ -93,6 +93,27 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .option('--port <port>', 'its port on 127.0.0.1 (default: 8234, if it is free)', port)
     .action(async (options) => finish(await (await import('./page.ts')).pageCommand(home, env, options)));
   program
+    .command('codec-server')
+    .description(
+      'decrypts payloads for the Temporal UI and the `temporal` CLI, with ASTROFLOW_CODEC_KEYS, until Ctrl-C',
+    )
+    .option('--host <host>', 'where it listens; beyond loopback it needs ASTROFLOW_CODEC_TOKEN (default: 127.0.0.1)')
+    .option('--port <port>', 'its port (default: 8081)', port)
+    .option(
+      '--origin <origin>',
+      "the UI's, as a browser says it; may be repeated (default: the dev server's)",
+      list,
+      [],
+    )
+    .action(async (options) =>
+      finish(await (await import('./codec-server.ts')).codecServerCommand(home, env, options)),
+    );
+  program
+    .command('codec-key')
+    .description('a new key for ASTROFLOW_CODEC_KEYS: put it first, and keep the others for what they encrypted')
+    .argument('[id]', 'name of the key, kept beside what it encrypts (default: the date)')
+    .action(async (id) => finish((await import('./codec-server.ts')).codecKeyCommand(id)));
+  program
     .command('list')
     .description('the runs of the server, and those that are only stored: state, stage, start, what asks')
     .option('--json', 'for programs')

@@ -40,7 +40,7 @@ export function parseCodecKeys(text: string, source: string): { keys: CodecKey[]
   const problems: string[] = [];
   const entries = text.split(/[,\r\n]/).map((entry) => entry.trim());
   const written = entries.filter((entry) => entry !== '' && !entry.startsWith('#'));
-  if (written.length === 0) problems.push(`${source} holds no key: make one with \`astroflow codec keygen\``);
+  if (written.length === 0) problems.push(`${source} holds no key: make one with \`astroflow codec-key\``);
   written.forEach((entry, index) => {
     const colon = entry.indexOf(':');
     const id = entry.slice(0, Math.max(colon, 0));

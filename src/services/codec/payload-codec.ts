@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { Payload, PayloadCodec } from '@temporalio/common';
-import { temporal } from '@temporalio/proto';
+import protocol from '@temporalio/proto';
 import { type CodecKey, keysFileVariable, keysVariable } from './keys.ts';
 
 /** What a payload's `encoding` says when it is one of ours. */
@@ -12,7 +12,7 @@ const cipher = 'aes-256-gcm';
 const nonceBytes = 12;
 const tagBytes = 16;
 
-const proto = temporal.api.common.v1.Payload;
+const proto = protocol.temporal.api.common.v1.Payload;
 const utf8 = new TextEncoder();
 const text = (bytes: Uint8Array | null | undefined) => Buffer.from(bytes ?? []).toString('utf8');
 

@@ -149,7 +149,7 @@ describe('the list of codec keys', () => {
       'ASTROFLOW_CODEC_KEYS_FILE names /nowhere/keys, which cannot be read (ENOENT)',
     ]);
     expect(parseCodecKeys('# none yet\n', 'keys.txt').problems).toEqual([
-      'keys.txt holds no key: make one with `astroflow codec keygen`',
+      'keys.txt holds no key: make one with `astroflow codec-key`',
     ]);
     expect(readCodecKeys({ ASTROFLOW_CODEC_KEYS: 'x', ASTROFLOW_CODEC_KEYS_FILE: 'y' }).problems).toHaveLength(1);
   });
