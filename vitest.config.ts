@@ -4,7 +4,8 @@ import { defineConfig } from 'vitest/config';
  * `unit` needs nothing but this process. `temporal` starts the real dev server. `e2e` adds the real engine.
  * `services` speaks to third-party services in Python environments that `npm run test:services` makes.
  * `browser` opens pages in the Chromium of this machine, and is skipped where there is none.
- * All but `unit` run one file at a time: servers and models on two cores would only slow each other down.
+ * Files of `unit` and `temporal` run two at a time, all others one by one: models on two cores would only slow each
+ * other down.
  */
 export default defineConfig({
   test: {
@@ -30,8 +31,7 @@ export default defineConfig({
         test: {
           name: 'temporal',
           include: ['test/workflows/**/*.test.ts', 'test/replay/**/*.test.ts', 'test/**/*.temporal.test.ts'],
-          maxWorkers: 1,
-          fileParallelism: false,
+          maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

@@ -1,7 +1,7 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { type FailureType, failureTypes } from '../core/failures.ts';
 import { ServiceError, type ServiceErrorKind } from '../services/errors.ts';
-import { CorruptArtifact } from '../services/store/store.ts';
+import { CorruptArtifact, NewerArtifact } from '../services/store/store.ts';
 
 const typeOfKind: Record<ServiceErrorKind, FailureType> = {
   retryable: 'ServiceUnavailable',
@@ -23,6 +23,7 @@ export function failure(type: FailureType, message: string, ...details: unknown[
 export function toFailure(error: unknown): unknown {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
   if (error instanceof CorruptArtifact) return failure('CorruptArtifact', error.message);
+  if (error instanceof NewerArtifact) return failure('NewerArtifact', error.message);
   if (!(error instanceof ServiceError)) return error;
   const type = typeOfKind[error.kind];
   return ApplicationFailure.create({

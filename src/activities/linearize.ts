@@ -16,6 +16,8 @@ import { type TreeRow, type TreeRows, templateRows } from './tree-rows.ts';
 type PageFunnel = Pick<Funnel, 'problems' | 'trees' | 'solved' | 'valid' | 'rejected' | 'language'>;
 
 interface PageRow {
+  /** Absent in what release 0.1 stored. */
+  schema?: 'astroflow.row-part/1';
   row: SftRow | null;
   /** The last line of a page is its part of the funnel. */
   funnel?: PageFunnel;
@@ -64,8 +66,11 @@ export function createLinearizeActivities(deps: ActivityDeps) {
             rows.push(...sftRows(plan, task, services, made.stored, entry.slug, made.rows));
           }
         }
-        const parts: PageRow[] = rows.map((row) => ({ row }));
-        await store.putLines(artifactNames.rowsPart(plan, first), [...parts, { row: null, funnel }]);
+        const parts: Omit<PageRow, 'schema'>[] = [...rows.map((row) => ({ row })), { row: null, funnel }];
+        await store.putLines(
+          artifactNames.rowsPart(plan, first),
+          parts.map((part): PageRow => ({ schema: 'astroflow.row-part/1', ...part })),
+        );
         return { rows: rows.length };
       }),
 

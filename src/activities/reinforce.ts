@@ -26,6 +26,8 @@ import { checkPass, recordedPasses } from './resume-gate.ts';
 import type { IndexedTree } from './search.ts';
 
 export interface UpdateResult {
+  /** Absent in what release 0.1 stored. */
+  schema?: 'astroflow.rl-update/1';
   checkpoint: Checkpoint;
   live: LiveModel | null;
   summary: RlIteration;
@@ -227,7 +229,12 @@ export function createReinforceActivities(deps: ActivityDeps) {
             restored: iteration > 0 && !isContinued(checkpoint, input.live, at),
           },
         });
-        const result: UpdateResult = { ...saved, summary, usage: rolloutUsage(rollouts) };
+        const result: UpdateResult = {
+          schema: 'astroflow.rl-update/1',
+          ...saved,
+          summary,
+          usage: rolloutUsage(rollouts),
+        };
         const stored = await store.getJson<UpdateResult>(await store.putJson(name, result));
         return stored.checkpoint.trainerState === saved.checkpoint.trainerState ? result : { ...stored, live: null };
       }),

@@ -51,6 +51,8 @@ export interface SearchPage {
 
 /** A row of the search index. */
 export interface IndexedTree {
+  /** Absent in what release 0.1 stored. */
+  schema?: 'astroflow.tree-index/1';
   problemId: string;
   slug: string;
   tree: ArtifactRef | null;
@@ -181,7 +183,7 @@ async function indexTree(
   failure: string | undefined,
 ): Promise<IndexedTree> {
   const tree = await deps.store.find(artifactNames.searchTree(search.key, slug));
-  const row = { problemId: problem.id, slug, tree };
+  const row = { schema: 'astroflow.tree-index/1' as const, problemId: problem.id, slug, tree };
   if (tree === null) {
     return { ...row, solved: false, passRate: null, usage: noUsage, reused: false, failure: failure ?? 'no tree' };
   }

@@ -129,7 +129,7 @@ export function createSummaryActivity(deps: ActivityDeps) {
     const lines = matrixOf(evaluations, name).flatMap(({ benchmark, checkpoints, problems }) =>
       problems.map(({ id, right, samples }) => {
         const byCheckpoint = checkpoints.map((checkpoint, i) => [checkpoint, [right[i] ?? 0, samples[i] ?? 0]]);
-        return { benchmark, problem: id, rightOf: Object.fromEntries(byCheckpoint) };
+        return { schema: 'astroflow.matrix/1', benchmark, problem: id, rightOf: Object.fromEntries(byCheckpoint) };
       }),
     );
     await store.replaceText(name, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));

@@ -27,6 +27,8 @@ export interface TrainStepsInput {
 }
 
 export interface TrainStepsResult {
+  /** Absent in what release 0.1 stored. */
+  schema?: 'astroflow.sft-step/1';
   checkpoint: Checkpoint;
   live: LiveModel | null;
   /** Mean loss per target token over the chunk. */
@@ -89,7 +91,8 @@ export function createTrainActivities(deps: ActivityDeps) {
           lastBatch: data,
           at,
         });
-        const result = { ...saved, loss: lossSum / (toStep - checkpoint.step), tokens };
+        const loss = lossSum / (toStep - checkpoint.step);
+        const result: TrainStepsResult = { schema: 'astroflow.sft-step/1', ...saved, loss, tokens };
         const ref = await store.putJson(name, result);
         const stored = await store.getJson<TrainStepsResult>(ref);
         // Another attempt may have been first: its checkpoint counts, and our model does not stand at it.

@@ -1,6 +1,5 @@
 import { NotInRun, type StoredRun } from '../inspect/stored-run.ts';
 import { openStore } from '../services/store/open.ts';
-import { CorruptArtifact } from '../services/store/store.ts';
 import { CliError } from './errors.ts';
 import type { Home } from './home.ts';
 import { storedPlan } from './stored-run.ts';
@@ -23,6 +22,6 @@ export async function inspected(find: () => Promise<string | object>): Promise<n
     console.log(typeof found === 'string' ? found : JSON.stringify(found, null, 2));
     return 0;
   } catch (error) {
-    throw error instanceof NotInRun || error instanceof CorruptArtifact ? new CliError(error.message) : error;
+    throw error instanceof NotInRun ? new CliError(error.message) : error;
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ServiceError } from '../services/errors.ts';
+import { CorruptArtifact, NewerArtifact } from '../services/store/store.ts';
 import { CliError } from './errors.ts';
 import { homeFrom } from './home.ts';
 
@@ -17,7 +18,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     // Commander has printed its own message: help and version end with 0, wrong arguments with 1.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     // What a store or service tells says what to do, like our own messages.
-    if (error instanceof CliError || error instanceof ServiceError) console.error(error.message);
+    const isForPeople = [CliError, ServiceError, CorruptArtifact, NewerArtifact].some((kind) => error instanceof kind);
+    if (isForPeople) console.error((error as Error).message);
     else console.error(error);
     return 1;
   }

@@ -21,6 +21,8 @@ export const failureTypes = {
   JobFailed: { retry: false },
   /** Not one problem of the corpus could be searched; the message holds the first failure. */
   SearchFailed: { retry: false },
+  /** A newer release stored what this worker is to read; the retry may reach a worker of that release. */
+  NewerArtifact: { retry: true },
   /** Unreachable, overloaded or broken for now. */
   ServiceUnavailable: { retry: true },
   /** The service lost a model or promise; the retry restores from the last checkpoint. */
@@ -46,12 +48,13 @@ export function isWorthAsking(type: string | undefined): boolean {
 }
 
 const ofServices: readonly string[] = [
+  'NewerArtifact',
   'ServiceRefused',
   'ServiceUnavailable',
   'ServiceLostState',
 ] satisfies FailureType[];
 
-/** The service's doing: every other problem or tree would meet the same, so it is no reason to leave one behind. */
+/** The doing of a service, or of the worker's release: every other problem or tree would meet the same, so it is no reason to leave one behind. */
 export function isServiceFailure(type: string | undefined): boolean {
   return type !== undefined && ofServices.includes(type);
 }

@@ -3,7 +3,7 @@ import type { Plan } from '../config/plan.ts';
 import type { Arm } from '../config/schema.ts';
 import { ServiceError } from '../services/errors.ts';
 import type { Services } from '../services/index.ts';
-import { type ArtifactStore, CorruptArtifact } from '../services/store/store.ts';
+import { type ArtifactStore, CorruptArtifact, NewerArtifact } from '../services/store/store.ts';
 import { checkpointNamed, newestCheckpoint } from './checkpoints.ts';
 import { ExportError, type ExportFolder } from './folder.ts';
 import { collectMetrics, type Metrics } from './metrics.ts';
@@ -77,7 +77,7 @@ export async function exportRun(request: ExportRequest, deps: ExportDeps): Promi
 
 /** Errors that say themselves what to do. */
 const isTold = (error: unknown): error is Error =>
-  [ExportError, ServiceError, MlflowRefusal, CorruptArtifact].some((kind) => error instanceof kind);
+  [ExportError, ServiceError, MlflowRefusal, CorruptArtifact, NewerArtifact].some((kind) => error instanceof kind);
 
 async function rows({ plan, arms }: ExportRequest, { store, services, folder, signal }: ExportDeps) {
   const part = await folder.replace('rows', (into) =>

@@ -4,7 +4,7 @@ import { attempt } from '../../src/activities/boundary.ts';
 import { failure, toFailure } from '../../src/activities/failures.ts';
 import { failureTypes, nonRetryableFailureTypes } from '../../src/core/failures.ts';
 import { ServiceError, type ServiceErrorKind } from '../../src/services/errors.ts';
-import { CorruptArtifact } from '../../src/services/store/store.ts';
+import { CorruptArtifact, NewerArtifact } from '../../src/services/store/store.ts';
 import { mockEnvironment } from '../support/lab.ts';
 
 describe('what Temporal sees of a service’s error', () => {
@@ -31,6 +31,13 @@ describe('what Temporal sees of a service’s error', () => {
       retryAfterMs: 3 * 3600_000,
     });
     expect(toFailure(hours)).toMatchObject({ nextRetryDelay: 600_000 });
+  });
+
+  it('lets the next attempt read what a newer release stored', () => {
+    expect(toFailure(new NewerArtifact('x is astroflow.plan/9'))).toMatchObject({
+      type: 'NewerArtifact',
+      nonRetryable: false,
+    });
   });
 
   it('is final for bytes that do not match their hash', () => {

@@ -11,7 +11,12 @@ describe('a failure that is left when the attempts are used up', () => {
   });
 
   it('of a service is no reason to leave one problem behind', () => {
-    expect(types.filter(isServiceFailure)).toEqual(['ServiceRefused', 'ServiceUnavailable', 'ServiceLostState']);
+    expect(types.filter(isServiceFailure)).toEqual([
+      'ServiceRefused',
+      'NewerArtifact',
+      'ServiceUnavailable',
+      'ServiceLostState',
+    ]);
     expect(isServiceFailure('CorruptArtifact')).toBe(false);
     expect(isServiceFailure(undefined)).toBe(false);
   });

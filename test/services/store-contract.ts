@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ArtifactStore } from '../../src/services/store/store.ts';
-import { CorruptArtifact } from '../../src/services/store/store.ts';
+import { CorruptArtifact, NewerArtifact } from '../../src/services/store/store.ts';
 
 /** What a store under test must let the suite do behind its back. */
 export interface StoreUnderTest {
@@ -159,6 +159,17 @@ export function describeStore(name: string, open: () => Promise<StoreUnderTest>)
       const ref = { uri: 'k/bad.jsonl', sha256: sha256(text), bytes: text.length, count: 2 };
       await expect(store.getLines(ref)).rejects.toThrow(/k\/bad\.jsonl, line 2 is not JSON/);
       await expect(store.getLines(ref)).rejects.toThrow(CorruptArtifact);
+    });
+
+    it('says what a newer release has stored, instead of misreading it', async () => {
+      const tree = await store.putJson('k/tree.json', { schema: 'astroflow.search-tree/99' });
+      await expect(store.getJson(tree)).rejects.toThrow(NewerArtifact);
+      await expect(store.getJson(tree)).rejects.toThrow(/search-tree\/99, and this release reads up to version 1/);
+      const rows = await store.putLines('k/rows.jsonl', [
+        { schema: 'astroflow.sft-row/1' },
+        { schema: 'astroflow.novelty/1' },
+      ]);
+      await expect(store.getLines(rows)).rejects.toThrow(/novelty\/1, and this release reads no such kind/);
     });
 
     it('refuses names that could leave the root or mean two things', async () => {

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, gunzipSync, gzipSync } from 'node:zlib';
 import type { ArtifactRef } from '../../core/artifact.ts';
-import { CorruptArtifact } from './store.ts';
+import { unreadableSchema } from '../../core/schemas.ts';
+import { CorruptArtifact, NewerArtifact } from './store.ts';
 
 /**
  * What every store shares: names, bytes and references. A reference describes the content, not the storage: hash,
@@ -148,12 +149,19 @@ const NEWLINE = 0x0a;
 const REPAIR = 'restore it from a copy, or start the run with --fresh to compute it again';
 
 function parse<T>(name: string, line: number, text: Buffer): T {
+  let value: T;
   try {
-    return JSON.parse(text.toString()) as T;
+    value = JSON.parse(text.toString()) as T;
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new CorruptArtifact(`artifact ${name}, line ${line} is not JSON: ${message}; ${REPAIR}`, { cause });
   }
+  const newer = unreadableSchema(value);
+  if (newer === null) return value;
+  throw new NewerArtifact(
+    `artifact ${name} is ${newer.schema}, and this release reads ` +
+      `${newer.reads === null ? 'no such kind' : `up to version ${newer.reads}`}: use the release that wrote it, or a newer one`,
+  );
 }
 
 function countNewlines(content: Buffer): number {

@@ -6,6 +6,14 @@ export class CorruptArtifact extends Error {
 }
 
 /**
+ * A stored object of a kind or version that this release does not know: a newer one wrote it. Not final: where workers
+ * of two releases serve one queue, the next attempt may reach the newer one.
+ */
+export class NewerArtifact extends Error {
+  override name = 'NewerArtifact';
+}
+
+/**
  * Immutable objects by name. Writes are atomic and put-if-absent: the first writer wins, and a later put of the same
  * name returns the reference of what is there. Reads check the hash. Names are relative, `/`-separated, and cannot
  * escape the root.
