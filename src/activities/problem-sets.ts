@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import type { ConfigProblem } from '../config/parse.ts';
 import type { ProblemSource, RunConfig } from '../config/schema.ts';
 import { findOverlap } from '../core/overlap.ts';
@@ -123,6 +124,9 @@ function generateSet(
   return set;
 }
 
+/** Lines between two turns of the event loop: heartbeats must not wait for a long file. */
+const linesPerTurn = 5_000;
+
 /** Rows of a JSON Lines file, until `limit` of them are usable. */
 async function readSet(
   path: string,
@@ -141,6 +145,7 @@ async function readSet(
   const knownBefore = complaints.length;
   const firstLineOf = new Map<string, number>();
   for (const [index, line] of text.split('\n').entries()) {
+    if (index % linesPerTurn === linesPerTurn - 1) await setImmediate();
     if (line.trim() === '') continue;
     if (set.problems.length >= limit) break;
     const at = `${file}:${index + 1}`;

@@ -3,7 +3,7 @@ import type { PolicyConfig } from '../config/schema.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import type { SftRow } from '../core/records.ts';
 import type { ResumeLimits } from '../core/resume-gate.ts';
-import { epochBatch } from '../core/rl/epochs.ts';
+import { epochBatches } from '../core/rl/epochs.ts';
 import { linearSchedule } from '../core/rl/schedule.ts';
 import { sftData } from '../core/rl/sft-data.ts';
 import { deriveSeed } from '../core/seed.ts';
@@ -61,11 +61,12 @@ export function createTrainActivities(deps: ActivityDeps) {
         const seed = deriveSeed(plan.seed, plan.key);
         const gate = { store, limits: plan.resume };
         let live = await liveModelAt(trainer, checkpoint, input.live, at, gate);
+        const batchOf = epochBatches(rows, seed, plan.params.batchSize);
         let lossSum = 0;
         let tokens = 0;
         let data: Datum[] = [];
         for (let step = checkpoint.step; step < toStep; step++) {
-          const batch = epochBatch(rows, seed, step, plan.params.batchSize);
+          const batch = batchOf(step);
           const learningRate = linearSchedule(step, plan.params);
           data = sftData(batch, plan.params);
           const adam = { ...plan.params.adam, learningRate };

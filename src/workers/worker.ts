@@ -6,11 +6,12 @@ import { createActivities } from '../activities/index.ts';
 import { activityIdentity } from '../observe/activity-identity.ts';
 import type { WorkerTracing } from '../observe/tracing.ts';
 
-/** Queue that a pipeline is started on; the other three carry it as prefix. */
+/** Queue that a pipeline is started on; the others carry it as prefix. */
 export const defaultTaskQueue = 'astro';
 
-/** Activities at once per queue. Sampling slots are what the bundled engine batches well; training is one at a time. */
-const slots = { short: 32, sample: 64, train: 2, cpu: 1 };
+/** Activities at once per queue. Sampling slots are what the bundled engine batches well; training is one at a time; a job
+ * only has to be waited for. */
+const slots = { short: 32, sample: 64, train: 2, cpu: 1, job: 100 };
 
 /** A shutdown lets calls in flight finish for this long; then it aborts them, and another worker makes them again. */
 export const defaultGraceMs = 10_000;
@@ -35,7 +36,7 @@ export interface WorkersOptions {
   tracing?: WorkerTracing | undefined;
 }
 
-/** Four workers in one process, one per queue. Any number of processes can serve the same queues. */
+/** Five workers in one process, one per queue. Any number of processes can serve the same queues. */
 export async function createWorkers(options: WorkersOptions): Promise<{ run(): Promise<void>; shutdown(): void }> {
   const { connection, namespace, deps, taskQueue = defaultTaskQueue, graceMs = defaultGraceMs } = options;
   const activities = createActivities(deps);
@@ -53,6 +54,8 @@ export async function createWorkers(options: WorkersOptions): Promise<{ run(): P
       activity: [...(tracing?.activity ?? []), activityIdentity],
       ...(tracing && { workflowModules: tracing.workflowModules }),
     },
+    // An eager start passes the queue by, and with it the queue's limits and the other runs' turn.
+    maxEagerActivityReservationsPerWorkflowTask: 0,
   };
   const workflows = options.workflowBundle
     ? { workflowBundle: options.workflowBundle }
@@ -66,7 +69,7 @@ export async function createWorkers(options: WorkersOptions): Promise<{ run(): P
       maxCachedWorkflows: 300,
     }),
     ...(await Promise.all(
-      (['sample', 'train', 'cpu'] as const).map((kind) =>
+      (['sample', 'train', 'cpu', 'job'] as const).map((kind) =>
         Worker.create({
           ...shared,
           taskQueue: `${taskQueue}-${kind}`,

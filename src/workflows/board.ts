@@ -5,6 +5,7 @@ import { isUnderWay, type Progress, type StageName, type StageProgress } from '.
 import { outsideStages } from '../core/search-attributes.ts';
 import type { Control } from './control.ts';
 import { isLostChild } from './failures.ts';
+import { ownShare } from './fair-share.ts';
 import { progressTable, stageTitle } from './progress-table.ts';
 import { inheritedAttributes, markStage } from './search-attributes.ts';
 import { configQuery, progressQuery, type StageOutcome, stageProgressSignal } from './stage.ts';
@@ -107,6 +108,7 @@ export function createBoard(control: Control) {
             workflowId,
             args: [{ plan }],
             staticSummary: `${run}: ${title}`,
+            ...ownShare(),
             ...inheritedAttributes(title),
           });
         } finally {

@@ -5,7 +5,7 @@ import type { RlIteration } from '../core/records.ts';
 import { checkGuards, remember } from '../core/rl/guards.ts';
 import { addUsage, noUsage } from '../core/usage.ts';
 import type { LiveModel } from '../services/trainer/trainer.ts';
-import { jobActivities, sampleActivities, shortActivities, trainActivities } from './activities.ts';
+import { jobActivities, sampleActivities, trainActivities, wholeSetActivities } from './activities.ts';
 import { createControl } from './control.ts';
 import { typedMessage } from './failures.ts';
 import { jobStep, trainsByJob } from './job-step.ts';
@@ -106,7 +106,7 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
 
     /** The job samples and grades by itself: no rollouts and no iterations are recorded here. */
     async function trainByJob() {
-      const start = await control.step('gathering the prompts', () => shortActivities().prepareRl({ plan }));
+      const start = await control.step('gathering the prompts', () => wholeSetActivities().prepareRl({ plan }));
       const { checkpoint } = await jobStep(control, `reinforce ${arm}`, (summary, failed) =>
         jobActivities().reinforceByJob.executeWithOptions({ summary }, [
           { plan, prompts: start.prompts, checkpoint: start.checkpoint, failed },
@@ -120,7 +120,7 @@ export async function reinforce(input: StageInput<RlPlan> & { state?: ReinforceS
     }
 
     async function begin(): Promise<ReinforceState> {
-      const start = await control.step('gathering the prompts', () => shortActivities().prepareRl({ plan }));
+      const start = await control.step('gathering the prompts', () => wholeSetActivities().prepareRl({ plan }));
       const stopped = await stopOnCollapse(start);
       const { iteration, usage } = start;
       if (iteration > 0) await track.update({ done: iteration, tokens: usage.completionTokens });

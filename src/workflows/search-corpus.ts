@@ -4,6 +4,7 @@ import { isUnderWay, type StageProgress } from '../core/progress.ts';
 import { addUsage, noUsage } from '../core/usage.ts';
 import { createControl } from './control.ts';
 import { searchFailure } from './failures.ts';
+import { ownShare } from './fair-share.ts';
 import { inheritedAttributes } from './search-attributes.ts';
 import { type ShardResult, searchShard } from './search-shard.ts';
 import { planOf, runStage, type StageInput, type StageOutcome, stageProgressSignal } from './stage.ts';
@@ -52,6 +53,7 @@ export async function searchCorpus(input: StageInput<SearchPlan> = {}): Promise<
           workflowId: shardId(shard),
           args: [{ plan, shard, start: from, from, to }],
           staticSummary: `problems ${from} to ${to - 1}`,
+          ...ownShare(),
           ...inheritedAttributes('search'),
         });
       }),

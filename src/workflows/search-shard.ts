@@ -5,6 +5,7 @@ import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import { cpuActivities, shortActivities } from './activities.ts';
 import { createControl } from './control.ts';
 import { isRefusal, isServiceFault, rootMessage, startedByHand } from './failures.ts';
+import { ownShare } from './fair-share.ts';
 import { inheritedAttributes } from './search-attributes.ts';
 import { searchProblem } from './search-problem.ts';
 import { givenPlan, trackStage } from './stage.ts';
@@ -18,6 +19,8 @@ export interface ShardInput {
   to: number;
   /** Sums over the pages before this one. */
   sofar?: ShardResult;
+  /** How far the parent was told of in those pages: a page by itself is no news. */
+  reported?: number;
   /** Continues a run that was paused. */
   paused?: boolean;
 }
@@ -52,7 +55,7 @@ export async function searchShard(input: ShardInput): Promise<ShardResult> {
     { name: 'search', total: to - start, unit: 'problems', note: `shard-${shard}`, done: from - start, tokens },
     plan,
     control,
-    Math.ceil(plan.problems.count / newsPerSearch),
+    { newsEvery: Math.ceil(plan.problems.count / newsPerSearch), reported: input.reported },
   );
 
   const page = await control.step('reading the problems', () =>
@@ -71,6 +74,7 @@ export async function searchShard(input: ShardInput): Promise<ShardResult> {
         workflowId,
         args: [{ plan, problem: index }],
         staticSummary: title,
+        ...ownShare(),
         ...inheritedAttributes('search'),
       });
     };
@@ -131,6 +135,7 @@ export async function searchShard(input: ShardInput): Promise<ShardResult> {
   };
   await track.update({ done: from + count - start, tokens: sums.usage.completionTokens });
   if (from + count >= to) return sums;
-  const next = { plan, shard, start, from: from + count, to, sofar: sums };
+  const reported = track.reported();
+  const next = { plan, shard, start, from: from + count, to, sofar: sums, ...(reported !== undefined && { reported }) };
   return continueAsNew<typeof searchShard>({ ...next, ...control.carried() });
 }

@@ -12,7 +12,7 @@ import type { StoredStageResult } from '../activities/results.ts';
 import type { OnFailure } from '../config/plan.ts';
 import type { RunConfig, RunConfigInput } from '../config/schema.ts';
 import { isUnderWay, type Progress, type StageProgress } from '../core/progress.ts';
-import { shortActivities } from './activities.ts';
+import { shortActivities, wholeSetActivities } from './activities.ts';
 import type { Control } from './control.ts';
 import { progressTable, stageTitle } from './progress-table.ts';
 import { markStage } from './search-attributes.ts';
@@ -44,7 +44,7 @@ export const historyIsLong = (ahead = 300) => workflowInfo().historyLength + ahe
 
 export function resolveInput(input: unknown): Promise<ResolvedInput> {
   const { workflowId, workflowType } = workflowInfo();
-  return shortActivities().resolveConfig.executeWithOptions({ summary: 'check the configuration' }, [
+  return wholeSetActivities().resolveConfig.executeWithOptions({ summary: 'check the configuration' }, [
     { input: input ?? {}, workflowId, workflowType },
   ]);
 }
@@ -59,13 +59,16 @@ type StageStart = Omit<StageProgress, 'state' | 'done' | 'tokens'> & { done?: nu
 
 /**
  * Progress of the running stage: its own query and details, and signals to the workflow that started it. News go out
- * when the state changes and every `newsEvery` of what the stage counts.
+ * when the state changes and every `newsEvery` of what the stage counts, beginning behind `reported`.
  */
 export function trackStage(
   initial: StageStart,
   { run, onFailure }: { run: string; onFailure?: OnFailure },
   control: Control,
-  newsEvery = Math.ceil(initial.total / newsPerStage),
+  {
+    newsEvery = Math.ceil(initial.total / newsPerStage),
+    reported,
+  }: { newsEvery?: number; reported?: number | undefined } = {},
 ) {
   const stage: StageProgress = {
     state: control.state(),
@@ -79,7 +82,6 @@ export function trackStage(
     description: 'Counts, tokens and state of this stage',
   });
 
-  let reported: number | undefined;
   let revision = runStartTime.getTime() * newsPerMs;
   control.begin(onFailure, () => void update({}, true));
 
@@ -99,7 +101,11 @@ export function trackStage(
       .signal(stageProgressSignal, { ...stage, revision })
       .catch(() => {});
   }
-  return { stage, update };
+  return {
+    stage,
+    update,
+    /** What the parent knows is done; undefined before the first news. */ reported: () => reported,
+  };
 }
 
 /** What a stage gives back: its stored result, and whether an earlier run had made it. */
