@@ -9,8 +9,10 @@ import type { WorkerTracing } from '../observe/tracing.ts';
 /** Queue that a pipeline is started on; the others carry it as prefix. */
 export const defaultTaskQueue = 'astro';
 
-/** Activities at once per queue. Sampling slots are what the bundled engine batches well; training is one at a time; a job
- * only has to be waited for. */
+/**
+ * Activities at once per queue. Sampling slots are what the bundled engine batches well; training is one at a time; jobs
+ * are only waited for.
+ */
 const slots = { short: 32, sample: 64, train: 2, cpu: 1, job: 100 };
 
 /** A shutdown lets calls in flight finish for this long; then it aborts them, and another worker makes them again. */
