@@ -1,8 +1,10 @@
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { openServices } from '../services/index.ts';
 import { openStore } from '../services/store/open.ts';
-import { createWorkers, defaultGraceMs, defaultTaskQueue } from '../workers/worker.ts';
+import { type HealthServer, serveHealth } from '../workers/health.ts';
+import { createWorkers, defaultGraceMs, defaultTaskQueue, type Workers } from '../workers/worker.ts';
 import { callMs, type Target, temporalTarget, unreachable } from './connection.ts';
+import { CliError } from './errors.ts';
 import { createHome, type Home } from './home.ts';
 import { aborted, onInterrupt } from './interrupt.ts';
 import { installRuntime } from './runtime.ts';
@@ -37,12 +39,16 @@ export async function openWorkers(options: {
       ...(graceMs !== undefined && { graceMs }),
     });
     const running = workers.run();
+    const health = env.ASTROFLOW_HEALTH_ADDRESS
+      ? await healthAt(env.ASTROFLOW_HEALTH_ADDRESS, workers, running)
+      : undefined;
     return {
       running,
       async stop() {
         workers.shutdown();
         // How they ended was for whoever waits on `running`.
         await running.catch(() => {});
+        await health?.close();
         // A worker that had to be left behind still holds it, and the process ends anyway.
         await connection.close().catch(() => {});
       },
@@ -50,6 +56,17 @@ export async function openWorkers(options: {
   } catch (error) {
     await connection.close();
     throw error;
+  }
+}
+
+/** Workers that run already are stopped again if their health cannot be asked for where it should be. */
+async function healthAt(address: string, workers: Workers, running: Promise<void>): Promise<HealthServer> {
+  try {
+    return await serveHealth(address, () => workers.problem());
+  } catch (error) {
+    workers.shutdown();
+    await running.catch(() => {});
+    throw new CliError(`ASTROFLOW_HEALTH_ADDRESS: ${(error as Error).message}`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { DataConverter } from '@temporalio/common';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
@@ -24,6 +25,9 @@ export const forceAfterMs = 5_000;
 /** Heartbeats also bring back that a run was cancelled: this long until a running activity hears of it. */
 const maxHeartbeatThrottleInterval = '4 seconds';
 
+/** Whoever asks how a worker is waits a few seconds at most: so long may the server take to answer it. */
+const answerMs = 2_000;
+
 export interface WorkersOptions {
   connection: NativeConnection;
   namespace: string;
@@ -38,8 +42,15 @@ export interface WorkersOptions {
   tracing?: WorkerTracing | undefined;
 }
 
+export interface Workers {
+  run(): Promise<void>;
+  shutdown(): void;
+  /** What keeps this process from taking work: a queue that it does not poll, a server that does not answer. */
+  problem(): Promise<string | null>;
+}
+
 /** Five workers in one process, one per queue. Any number of processes can serve the same queues. */
-export async function createWorkers(options: WorkersOptions): Promise<{ run(): Promise<void>; shutdown(): void }> {
+export async function createWorkers(options: WorkersOptions): Promise<Workers> {
   const { connection, namespace, deps, taskQueue = defaultTaskQueue, graceMs = defaultGraceMs } = options;
   const activities = createActivities(deps);
   const { tracing } = options;
@@ -80,6 +91,7 @@ export async function createWorkers(options: WorkersOptions): Promise<{ run(): P
       ),
     )),
   ];
+  const serverProblem = askServer(connection);
   return {
     async run() {
       await Promise.all(workers.map((worker) => worker.run()));
@@ -89,5 +101,39 @@ export async function createWorkers(options: WorkersOptions): Promise<{ run(): P
         if (worker.getState() === 'RUNNING') worker.shutdown();
       }
     },
+    async problem() {
+      for (const worker of workers) {
+        const state = worker.getState();
+        if (state !== 'RUNNING') return `queue ${worker.options.taskQueue} is not polled: its worker is ${state}`;
+      }
+      return serverProblem();
+    },
+  };
+}
+
+/**
+ * Asks the server one small thing. The SDK goes on trying for ten seconds, whatever the deadline of a try; whoever asks
+ * meanwhile waits for the same answer.
+ */
+function askServer(connection: NativeConnection): () => Promise<string | null> {
+  let asked: Promise<string | null> | undefined;
+  const ask = () =>
+    connection
+      .withDeadline(Date.now() + answerMs, () => connection.workflowService.getSystemInfo({}))
+      .then(
+        () => null,
+        (error: unknown) => (error instanceof Error ? error.message : String(error)),
+      )
+      .finally(() => {
+        asked = undefined;
+      });
+  return async () => {
+    asked ??= ask();
+    const late = new AbortController();
+    const problem = await Promise.race([
+      asked.finally(() => late.abort()),
+      sleep(answerMs, `no answer within ${answerMs / 1000} s`, { signal: late.signal }),
+    ]);
+    return problem === null ? null : `the Temporal server does not answer: ${problem}`;
   };
 }

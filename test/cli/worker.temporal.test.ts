@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { type AddressInfo, connect as connectSocket, createServer as createRelay, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot } from '../../src/cli/paths.ts';
+import { choosePort } from '../../src/cli/ports.ts';
 import { tokenizerRenderer } from '../../src/services/renderer/tokenizer.ts';
 import { engineServer, type ModelServer, startModelServer } from '../support/model-server.ts';
 import { type Pipeline, startPipeline } from '../support/pipeline.ts';
@@ -25,9 +27,9 @@ afterAll(async () => {
 });
 
 /** `astroflow worker` as an operator starts it; resolves when it serves its queues. */
-async function startWorker(taskQueue: string) {
+async function startWorker(taskQueue: string, variables: NodeJS.ProcessEnv = {}) {
   const args = [join(packageRoot, 'bin', 'astroflow.js'), 'worker', '--task-queue', taskQueue, '--grace', '0.5'];
-  const env = { ...process.env, TEMPORAL_ADDRESS: pipeline.env.address, ASTROFLOW_HOME: pipeline.folder };
+  const env = { ...process.env, TEMPORAL_ADDRESS: pipeline.env.address, ASTROFLOW_HOME: pipeline.folder, ...variables };
   const child = spawn(process.execPath, args, { cwd: packageRoot, env, stdio: ['ignore', 'pipe', 'pipe'] });
   children.push(child);
   let printed = '';
@@ -53,7 +55,48 @@ async function startWorker(taskQueue: string) {
   };
 }
 
+/** A way to the dev server that a test can cut. */
+async function wayToServer() {
+  const [host, port] = pipeline.env.address.split(':');
+  const open = new Set<Socket>();
+  const relay = createRelay((near) => {
+    const far = connectSocket(Number(port), host);
+    for (const [socket, other] of [[near, far] as const, [far, near] as const]) {
+      open.add(socket);
+      socket.on('error', () => other.destroy());
+      socket.pipe(other);
+    }
+  });
+  relay.listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  return {
+    address: `127.0.0.1:${(relay.address() as AddressInfo).port}`,
+    cut() {
+      relay.close();
+      for (const socket of open) socket.destroy();
+    },
+  };
+}
+
 describe('astroflow worker', () => {
+  it('says at /healthz that it is well, and why when it has lost the server', async () => {
+    const way = await wayToServer();
+    const health = `127.0.0.1:${await choosePort()}`;
+    await startWorker('health', { TEMPORAL_ADDRESS: way.address, ASTROFLOW_HEALTH_ADDRESS: health });
+    const ask = async () => {
+      const response = await fetch(`http://${health}/healthz`);
+      return { status: response.status, text: await response.text() };
+    };
+    expect(await ask()).toEqual({ status: 200, text: 'ok\n' });
+    way.cut();
+    expect(await ask()).toEqual({ status: 503, text: expect.stringContaining('the Temporal server does not answer') });
+  });
+
+  it('does not start when its health cannot be asked for where it should be', async () => {
+    const start = startWorker('unhealthy', { ASTROFLOW_HEALTH_ADDRESS: 'everywhere' });
+    await expect(start).rejects.toThrow('ASTROFLOW_HEALTH_ADDRESS: "everywhere" is no host:port');
+  });
+
   it('ends on SIGTERM with a call in flight: closes its request and hands it over', async () => {
     const taskQueue = 'sigterm';
     server.fail({ hang: true });
