@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Client } from '@temporalio/client';
+import { Client } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger, Runtime, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { temporalBinary } from '../../src/cli/paths.ts';
@@ -67,20 +68,23 @@ export interface Pipeline {
   close(): Promise<void>;
 }
 
-/** A real dev server, a store in a temporary folder, and one workflow bundle for all workers of a test file. */
-export async function startPipeline(): Promise<Pipeline> {
+/**
+ * A real dev server, a store in a temporary folder, and one workflow bundle for all workers of a test file. Client and
+ * workers write payloads by the converter that is given.
+ */
+export async function startPipeline(dataConverter: DataConverter = {}): Promise<Pipeline> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const env = await TestWorkflowEnvironment.createLocal({
     server: { executable: { type: 'existing-path', path: temporalBinary() }, log: { format: 'json', level: 'error' } },
   });
   const folder = await mkdtemp(join(tmpdir(), 'astroflow-test-'));
   const store = folderStore(folder);
-  const workflowBundle = await bundleWorkflows();
+  const workflowBundle = await bundleWorkflows(dataConverter.failureConverterPath);
   const scripted = openScripted();
   let queues = 0;
   return {
     env,
-    client: env.client,
+    client: new Client({ connection: env.connection, namespace: env.namespace ?? 'default', dataConverter }),
     store,
     folder,
     async withWorkers(body, doubles = {}, queue) {
@@ -89,6 +93,7 @@ export async function startPipeline(): Promise<Pipeline> {
       const workers = await createWorkers({
         connection: env.nativeConnection,
         namespace: env.namespace ?? 'default',
+        dataConverter,
         deps: { store: doubles.store?.(store) ?? store, services: scripted(doubles) },
         taskQueue,
         workflowBundle,
@@ -115,8 +120,9 @@ export function rootCause(error: unknown): { type?: string; message: string } {
   return cause;
 }
 
-export function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
+export function bundleWorkflows(failureConverterPath?: string): Promise<WorkflowBundleWithSourceMap> {
   return bundleWorkflowCode({
+    ...(failureConverterPath !== undefined && { failureConverterPath }),
     logger: new DefaultLogger('ERROR'),
     workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)),
   });

@@ -59,7 +59,9 @@ function decrypt(payload: Payload, keys: ReadonlyMap<string, CodecKey>): Payload
   const opening = createDecipheriv(cipher, key.key, data.subarray(0, nonceBytes), { authTagLength: tagBytes });
   opening.setAAD(boundTo(id)).setAuthTag(data.subarray(end));
   try {
-    return proto.decode(Buffer.concat([opening.update(data.subarray(nonceBytes, end)), opening.final()])) as Payload;
+    const opened = Buffer.concat([opening.update(data.subarray(nonceBytes, end)), opening.final()]);
+    const { metadata, data: plain, externalPayloads } = proto.decode(opened);
+    return { metadata, data: plain, ...(externalPayloads.length > 0 && { externalPayloads }) };
   } catch {
     throw new CodecError(`a payload does not open with key ${id}: it was changed, or another key has this id now`);
   }

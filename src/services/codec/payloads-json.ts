@@ -13,7 +13,9 @@ const maxPayloads = 10_000;
 const body = z.object({
   payloads: z
     .array(z.looseObject({ metadata: z.record(z.string(), z.string()).nullish(), data: z.string().nullish() }))
-    .max(maxPayloads),
+    .max(maxPayloads)
+    // Protobuf's JSON leaves empty lists out.
+    .default([]),
 });
 
 /** @throws PayloadsError */
