@@ -1,19 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  NativeConnection,
-  type WorkflowBundleWithSourceMap,
-} from '@temporalio/worker';
+import { NativeConnection, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import type { ActivityDeps } from '../src/activities/deps.ts';
 import { startDevServer } from '../src/cli/dev-server.ts';
 import { startEngine } from '../src/cli/engine.ts';
 import { temporalBinary } from '../src/cli/paths.ts';
 import { lastLines } from '../src/cli/processes.ts';
 import { installRuntime } from '../src/cli/runtime.ts';
+import { bundleWorkflows } from '../src/workers/bundle.ts';
 import { createWorkers } from '../src/workers/worker.ts';
 import { findDescendant } from './cpu.ts';
 
@@ -48,10 +43,7 @@ export async function openBed({ folder, model, threads }: BedOptions): Promise<B
     engine.url,
     Connection.connect({ address }),
     NativeConnection.connect({ address }),
-    bundleWorkflowCode({
-      workflowsPath: fileURLToPath(new URL('../src/workflows/index.ts', import.meta.url)),
-      logger: new DefaultLogger('ERROR'),
-    }),
+    bundleWorkflows(),
   ]);
   let queues = 0;
   // Activities would retry for half an hour against a service that is gone.

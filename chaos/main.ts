@@ -1,11 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { onInterrupt } from '../src/cli/interrupt.ts';
 import { deriveSeed } from '../src/core/seed.ts';
+import { bundleWorkflows } from '../src/workers/bundle.ts';
 import type { BedKind } from './bed.ts';
 import { engineRun, scriptedRun, shortRun } from './configs.ts';
 import { judge } from './judge.ts';
@@ -84,10 +83,7 @@ const engineBed: BedKind = { kind: 'engine' };
 
 /** The undisturbed run need not wait for its services: what they answer does not depend on how long they take. */
 async function scriptedBeds(bundle: string, latencyMs: number): Promise<{ reference: BedKind; disturbed: BedKind }> {
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('../src/workflows/index.ts', import.meta.url)),
-    logger: new DefaultLogger('ERROR'),
-  });
+  const { code } = await bundleWorkflows();
   writeFileSync(bundle, code);
   return {
     reference: { kind: 'scripted', bundle, latencyMs: 0 },

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { NativeConnection } from '@temporalio/worker';
 import { homeFrom } from '../src/cli/home.ts';
 import { installRuntime } from '../src/cli/runtime.ts';
@@ -25,7 +26,7 @@ const workers = await createWorkers({
   connection,
   namespace: 'default',
   deps: { store: await openStore(home.artifacts), services: slowServices({ folder: home.engine, latencyMs }) },
-  workflowBundle: { codePath: bundle },
+  workflowBundle: { code: readFileSync(bundle, 'utf8') },
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => workers.shutdown());
 await workers.run();

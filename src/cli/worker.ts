@@ -1,9 +1,11 @@
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { openServices } from '../services/index.ts';
 import { openStore } from '../services/store/open.ts';
+import type { Deployment } from '../workers/deployment.ts';
 import { type HealthServer, serveHealth } from '../workers/health.ts';
 import { createWorkers, defaultGraceMs, defaultTaskQueue, type Workers } from '../workers/worker.ts';
 import { callMs, type Target, temporalTarget, unreachable } from './connection.ts';
+import { deploymentFrom, setCurrentCommand } from './deployment.ts';
 import { CliError } from './errors.ts';
 import { createHome, type Home } from './home.ts';
 import { aborted, onInterrupt } from './interrupt.ts';
@@ -11,6 +13,8 @@ import { installRuntime } from './runtime.ts';
 import { readServerFile } from './server-file.ts';
 
 export interface OpenWorkers {
+  /** Which version of a deployment they are; null without one. */
+  buildId: string | null;
   /** Rejects when the workers cannot go on. */
   running: Promise<void>;
   /** Lets calls in flight finish for the workers' grace time, and hands over the rest. */
@@ -24,8 +28,9 @@ export async function openWorkers(options: {
   graceMs?: number;
   home: Home;
   env: NodeJS.ProcessEnv;
+  deployment?: Deployment | null;
 }): Promise<OpenWorkers> {
-  const { target, taskQueue, graceMs, home, env } = options;
+  const { target, taskQueue, graceMs, home, env, deployment } = options;
   // Where the SDK logs: not across a terminal that shows progress.
   const warn = (message: string) => Runtime.instance().logger.warn(message);
   const connection = await connect(target);
@@ -37,6 +42,7 @@ export async function openWorkers(options: {
       deps: { store: await openStore(home.artifacts), services: openServices(env, warn) },
       ...(taskQueue !== undefined && { taskQueue }),
       ...(graceMs !== undefined && { graceMs }),
+      ...(deployment && { deployment }),
     });
     const running = workers.run();
     const health = env.ASTROFLOW_HEALTH_ADDRESS
@@ -44,6 +50,7 @@ export async function openWorkers(options: {
       : undefined;
     return {
       running,
+      buildId: workers.buildId,
       async stop() {
         workers.shutdown();
         // How they ended was for whoever waits on `running`.
@@ -95,18 +102,26 @@ export async function workerCommand(
   createHome(home);
   installRuntime({ env });
   const target = temporalTarget(env, home);
+  const deployment = deploymentFrom(env);
   const engineUrl = readServerFile(home.server)?.engineUrl;
   const workers = await openWorkers({
     target,
     home,
     env: engineUrl === undefined ? env : { ASTROFLOW_ENGINE_URL: engineUrl, ...env },
     graceMs,
+    deployment,
     ...(taskQueue !== undefined && { taskQueue }),
   });
   console.log(
     `Worker on ${target.address}, namespace ${target.namespace}, queue ${taskQueue ?? defaultTaskQueue}; ` +
       `artifacts in ${home.artifacts}. Ctrl-C stops it.`,
   );
+  if (deployment !== null && workers.buildId !== null) {
+    console.log(
+      `Version ${workers.buildId} of deployment ${deployment.name}. Runs come to it once it is the current one:`,
+    );
+    console.log(`  ${setCurrentCommand(deployment.name, workers.buildId)}`);
+  }
   const interrupt = onInterrupt(() =>
     console.log(`Finishing what ends within ${graceMs / 1000} s, handing over the rest (Ctrl-C again: at once) …`),
   );

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { DataConverter } from '@temporalio/common';
-import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { type NativeConnection, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import type { ActivityDeps } from '../activities/deps.ts';
 import { createActivities } from '../activities/index.ts';
 import { activityIdentity } from '../observe/activity-identity.ts';
 import type { WorkerTracing } from '../observe/tracing.ts';
+import { buildIdOf, bundleWorkflows } from './bundle.ts';
+import { type Deployment, deploymentOptions } from './deployment.ts';
 
 /** Queue that a pipeline is started on; the others carry it as prefix. */
 export const defaultTaskQueue = 'astro';
@@ -36,15 +37,19 @@ export interface WorkersOptions {
   deps: ActivityDeps;
   taskQueue?: string;
   graceMs?: number;
-  /** A bundle made before; tests share one. Otherwise the workflows are bundled now (about a second). */
-  workflowBundle?: WorkerOptions['workflowBundle'];
+  /** A bundle made before; tests share one. Otherwise the workflows are bundled now. */
+  workflowBundle?: Pick<WorkflowBundleWithSourceMap, 'code'>;
   /** What traces need, where they are on; see `src/observe/tracing.ts`. */
   tracing?: WorkerTracing | undefined;
+  /** Left out, these workers take any run. */
+  deployment?: Deployment | undefined;
 }
 
 export interface Workers {
   run(): Promise<void>;
   shutdown(): void;
+  /** Which version of a deployment they are; null without one. */
+  buildId: string | null;
   /** What keeps this process from taking work: a queue that it does not poll, a server that does not answer. */
   problem(): Promise<string | null>;
 }
@@ -53,30 +58,28 @@ export interface Workers {
 export async function createWorkers(options: WorkersOptions): Promise<Workers> {
   const { connection, namespace, deps, taskQueue = defaultTaskQueue, graceMs = defaultGraceMs } = options;
   const activities = createActivities(deps);
-  const { tracing } = options;
+  const { tracing, deployment, dataConverter } = options;
+  const workflowBundle = options.workflowBundle ?? (await bundleWorkflows({ dataConverter, tracing }));
+  const buildId = deployment ? (deployment.buildId ?? buildIdOf(workflowBundle)) : null;
   const shared = {
     connection,
     namespace,
     activities,
-    ...(options.dataConverter && { dataConverter: options.dataConverter }),
+    ...(dataConverter && { dataConverter }),
+    ...(deployment && buildId !== null && deploymentOptions(deployment, buildId)),
     shutdownGraceTime: graceMs,
     shutdownForceTime: graceMs + forceAfterMs,
     maxHeartbeatThrottleInterval,
     ...(tracing && { sinks: tracing.sinks }),
-    interceptors: {
-      activity: [...(tracing?.activity ?? []), activityIdentity],
-      ...(tracing && { workflowModules: tracing.workflowModules }),
-    },
+    // Those of workflows are part of the bundle.
+    interceptors: { activity: [...(tracing?.activity ?? []), activityIdentity] },
     // An eager start passes the queue by, and with it the queue's limits and the other runs' turn.
     maxEagerActivityReservationsPerWorkflowTask: 0,
   };
-  const workflows = options.workflowBundle
-    ? { workflowBundle: options.workflowBundle }
-    : { workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)) };
   const workers = [
     await Worker.create({
       ...shared,
-      ...workflows,
+      workflowBundle,
       taskQueue,
       maxConcurrentActivityTaskExecutions: slots.short,
       maxCachedWorkflows: 300,
@@ -93,6 +96,7 @@ export async function createWorkers(options: WorkersOptions): Promise<Workers> {
   ];
   const serverProblem = askServer(connection);
   return {
+    buildId,
     async run() {
       await Promise.all(workers.map((worker) => worker.run()));
     },

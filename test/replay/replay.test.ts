@@ -8,9 +8,9 @@ import {
 } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { bundleWorkflows } from '../../src/workers/bundle.ts';
 import * as workflows from '../../src/workflows/index.ts';
 import { largestPayload } from '../support/history.ts';
-import { bundleWorkflows } from '../support/pipeline.ts';
 
 const folder = new URL('./histories/', import.meta.url);
 const histories = readdirSync(folder)

@@ -1,15 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, DefaultLogger, Runtime, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { temporalBinary } from '../../src/cli/paths.ts';
 import type { RunConfigInput } from '../../src/config/schema.ts';
 import { folderStore } from '../../src/services/store/folder.ts';
 import type { ArtifactStore } from '../../src/services/store/store.ts';
+import { bundleWorkflows } from '../../src/workers/bundle.ts';
 import { createWorkers } from '../../src/workers/worker.ts';
 import { type Doubles, openScripted } from './doubles.ts';
 
@@ -79,7 +79,7 @@ export async function startPipeline(dataConverter: DataConverter = {}): Promise<
   });
   const folder = await mkdtemp(join(tmpdir(), 'astroflow-test-'));
   const store = folderStore(folder);
-  const workflowBundle = await bundleWorkflows(dataConverter.failureConverterPath);
+  const workflowBundle = await bundleWorkflows({ dataConverter });
   const scripted = openScripted();
   let queues = 0;
   return {
@@ -118,12 +118,4 @@ export function rootCause(error: unknown): { type?: string; message: string } {
   let cause = error as Error & { type?: string };
   while (cause.cause instanceof Error) cause = cause.cause;
   return cause;
-}
-
-export function bundleWorkflows(failureConverterPath?: string): Promise<WorkflowBundleWithSourceMap> {
-  return bundleWorkflowCode({
-    ...(failureConverterPath !== undefined && { failureConverterPath }),
-    logger: new DefaultLogger('ERROR'),
-    workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)),
-  });
 }

@@ -1,12 +1,13 @@
-import type { WorkerOptions } from '@temporalio/worker';
+import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
+import { bundleWorkflows } from '../../src/workers/bundle.ts';
 import { createWorkers } from '../../src/workers/worker.ts';
 import { openScripted } from '../support/doubles.ts';
-import { bundleWorkflows, type Pipeline, shortRun, startPipeline } from '../support/pipeline.ts';
+import { type Pipeline, shortRun, startPipeline } from '../support/pipeline.ts';
 
 let pipeline: Pipeline;
-let workflowBundle: WorkerOptions['workflowBundle'];
+let workflowBundle: WorkflowBundleWithSourceMap;
 beforeAll(async () => {
   pipeline = await startPipeline();
   workflowBundle = await bundleWorkflows();
@@ -23,7 +24,7 @@ async function startWorker(taskQueue: string, graceMs: number, sampler: (real: S
     deps: { store: pipeline.store, services: openScripted()({ sampler }) },
     taskQueue,
     graceMs,
-    ...(workflowBundle && { workflowBundle }),
+    workflowBundle,
   });
   const running = workers.run();
   return {
