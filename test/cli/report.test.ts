@@ -54,7 +54,9 @@ describe('astroflow report', () => {
     const store = await storeRun();
     await expect(reportCommand(home(), 'demo', {})).rejects.toThrow(/no summary yet.*`astroflow status demo`/);
     await store.replaceText(artifactNames.run('demo', 'summary.json'), '{"schema": "astroflow.summary/9"}');
-    await expect(reportCommand(home(), 'demo', {})).rejects.toThrow(/summary\/9, and this release reads up to version 2/);
+    await expect(reportCommand(home(), 'demo', {})).rejects.toThrow(
+      /summary\/9, and this release reads up to version 2/,
+    );
     await store.replaceText(artifactNames.run('demo', 'summary.json'), '{"schema": "astroflow.summary/2"}');
     await expect(reportCommand(home(), 'demo', {})).rejects.toThrow(/summary\.json is not a summary of a version/);
   });
