@@ -33,13 +33,16 @@ export async function openWorkers(options: {
   const { target, taskQueue, graceMs, home, env, deployment } = options;
   // Where the SDK logs: not across a terminal that shows progress.
   const warn = (message: string) => Runtime.instance().logger.warn(message);
+  const store = await openStore(home.artifacts);
+  // Before a workflow finds out in the middle of its work.
+  await store.check();
   const connection = await connect(target);
   try {
     const workers = await createWorkers({
       connection,
       namespace: target.namespace,
       dataConverter: target.dataConverter,
-      deps: { store: await openStore(home.artifacts), services: openServices(env, warn) },
+      deps: { store, services: openServices(env, warn) },
       ...(taskQueue !== undefined && { taskQueue }),
       ...(graceMs !== undefined && { graceMs }),
       ...(deployment && { deployment }),

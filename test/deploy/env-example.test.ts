@@ -10,6 +10,7 @@ const notSettings = new Map([
     (name) => [name, 'the engine sets it'] as const,
   ),
   ['HF_HUB_OFFLINE', 'the engine is offline unless somebody develops it'],
+  ['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED', 'the store sets it'],
   ['RAY_AUTH_MODE', "a message names this setting of Ray's own server"],
 ]);
 

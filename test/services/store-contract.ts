@@ -194,6 +194,13 @@ export function describeStore(name: string, open: () => Promise<StoreUnderTest>)
       expect((await test.rawRead('runs/r/report.md')).toString()).toBe('# second\n');
     });
 
+    it('can be checked by every writer, and has no object of it in its folders', async () => {
+      await store.check();
+      await test.second.check();
+      await store.putJson('k/a.json', 1);
+      expect(await store.list('k')).toEqual(['a.json']);
+    });
+
     it('locates a name for people', () => {
       expect(store.locate('runs/r/report.md')).toMatch(/runs\/r\/report\.md$/);
     });

@@ -37,6 +37,7 @@ export function memoryStore(content: Map<string, string> = new Map()): ArtifactS
       return describe(name, JSON.stringify(text));
     },
     locate: (name) => `memory:${name}`,
+    check: async () => {},
     names: () => [...content.keys()].sort(),
   };
 }

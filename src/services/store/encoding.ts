@@ -13,6 +13,9 @@ import { CorruptArtifact, NewerArtifact } from './store.ts';
 /** JSON Lines larger than this are stored as gzip, recognised by its magic bytes when read. */
 export const GZIP_ABOVE_BYTES = 64 * 1024;
 
+/** Largest content of an object; it is read and written in one piece. Node reads no larger file at once either. */
+export const MAX_CONTENT_BYTES = 2 ** 31 - 1;
+
 const MAX_NAME_LENGTH = 512;
 const SEGMENT = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$/;
 
@@ -46,6 +49,10 @@ export function encodeLines(rows: readonly unknown[]): Buffer {
 
 /** Content to stored bytes. Documents stay readable for people; only long JSON Lines are compressed. */
 export function pack(name: string, content: Buffer): Buffer {
+  if (content.length > MAX_CONTENT_BYTES)
+    throw new RangeError(
+      `artifact ${name} has ${content.length} bytes, more than the ${MAX_CONTENT_BYTES} of one object`,
+    );
   return name.endsWith('.jsonl') && content.length > GZIP_ABOVE_BYTES ? gzipSync(content) : content;
 }
 
@@ -53,13 +60,13 @@ export function pack(name: string, content: Buffer): Buffer {
 export function unpack(name: string, stored: Buffer): Buffer {
   if (!isGzip(stored)) return stored;
   try {
-    return gunzipSync(stored);
+    return gunzipSync(stored, { maxOutputLength: MAX_CONTENT_BYTES });
   } catch (cause) {
     throw damaged(name, cause);
   }
 }
 
-const isGzip = (stored: Buffer): boolean => stored[0] === 0x1f && stored[1] === 0x8b;
+export const isGzip = (stored: Buffer): boolean => stored[0] === 0x1f && stored[1] === 0x8b;
 
 const damaged = (name: string, cause: unknown) =>
   new CorruptArtifact(`artifact ${name} is damaged: its gzip data cannot be read; ${REPAIR}`, { cause });
@@ -100,11 +107,17 @@ export function decodeLines<T>(name: string, content: Buffer): T[] {
   return rows;
 }
 
-/** Rows of stored bytes that arrive in pieces. */
-export async function* decodeStream<T>(name: string, stored: AsyncIterable<Buffer>): AsyncGenerator<T> {
+/** Rows of stored bytes that arrive in pieces. With a hash, the content is held against it at its end. */
+export async function* decodeStream<T>(
+  name: string,
+  stored: AsyncIterable<Buffer>,
+  sha256?: string,
+): AsyncGenerator<T> {
   let rest: Buffer = Buffer.alloc(0);
   let line = 0;
+  const hash = createHash('sha256');
   for await (const piece of unpackStream(name, stored)) {
+    if (sha256 !== undefined) hash.update(piece);
     let from = 0;
     for (let newline = piece.indexOf(NEWLINE); newline !== -1; newline = piece.indexOf(NEWLINE, from)) {
       line += 1;
@@ -115,6 +128,8 @@ export async function* decodeStream<T>(name: string, stored: AsyncIterable<Buffe
     rest = Buffer.concat([rest, piece.subarray(from)]);
   }
   if (rest.length > 0) yield parse<T>(name, line + 1, rest);
+  if (sha256 !== undefined && hash.digest('hex') !== sha256)
+    throw new CorruptArtifact(`artifact ${name} does not match the sha256 that was stored with it; ${REPAIR}`);
 }
 
 async function* unpackStream(name: string, stored: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

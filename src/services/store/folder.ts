@@ -31,15 +31,7 @@ export function folderStore(root: string): ArtifactStore {
   async function put(name: string, content: Buffer) {
     const existing = await find(name);
     if (existing) return existing;
-    const won = await atomically(name, pack(name, content), async (temporary, path) => {
-      try {
-        await link(temporary, path);
-        return true;
-      } catch (error) {
-        if (codeOf(error) === 'EEXIST') return false;
-        throw error;
-      }
-    });
+    const won = await atomically(name, pack(name, content), linkIfAbsent);
     return won ? describe(name, content) : describe(name, await read(name));
   }
 
@@ -125,7 +117,33 @@ export function folderStore(root: string): ArtifactStore {
       return describe(name, content);
     },
     locate,
+    async check() {
+      // Linked twice to a name that no artifact has: the second time it must be taken.
+      const name = randomUUID();
+      const target = join(base, '.tmp', `${name}-linked`);
+      try {
+        await atomically(name, Buffer.alloc(0), async (temporary) => {
+          await linkIfAbsent(temporary, target);
+          if (!(await linkIfAbsent(temporary, target))) return;
+          throw new ServiceError('fatal', `${base} lets a file be replaced by a hard link: choose another folder`, {
+            service: 'artifact store',
+          });
+        });
+      } finally {
+        await unlink(target).catch(() => {});
+      }
+    },
   };
+}
+
+async function linkIfAbsent(file: string, path: string): Promise<boolean> {
+  try {
+    await link(file, path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw error;
+  }
 }
 
 /** Makes the new name itself survive a power cut. */

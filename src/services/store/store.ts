@@ -39,4 +39,9 @@ export interface ArtifactStore {
   replaceText(name: string, text: string): Promise<ArtifactRef>;
   /** Absolute path or URL of a name, for people. */
   locate(name: string): string;
+  /**
+   * For whoever is going to write: whether the store can be written to, and lets the first of two writers win.
+   * @throws ServiceError that says why not
+   */
+  check(): Promise<void>;
 }
