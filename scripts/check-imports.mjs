@@ -27,7 +27,11 @@ export const rooms = {
   config: { own: ['core', 'config'], node: true },
   services: { own: ['core', 'services'], types: ['config'], node: true },
   // A client that could be a package of its own.
-  'services/tinker': { own: ['services/tinker'], packages: ['protobufjs', 'tar'], node: true },
+  'services/tinker': {
+    own: ['services/tinker', 'services/bounded-body.ts', 'core/foreign-text.ts'],
+    packages: ['protobufjs', 'tar'],
+    node: true,
+  },
   report: { own: ['core', 'report'], types: ['config'], node: true },
   // What stages stored, read for the ledger: by the names in config, without running a stage.
   accounts: { own: ['core', 'services', 'config', 'accounts'], types: ['activities'], node: false },

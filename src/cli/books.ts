@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { readAccounts } from '../accounts/read-accounts.ts';
 import type { Plan } from '../config/plan.ts';
 import { foldLedger, type Ledger } from '../core/ledger/ledger.ts';
+import { engineVariable } from '../services/address.ts';
 import { createServices } from '../services/index.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
-import { engineVariable, withEngineFile } from './engine-journal.ts';
+import { withEngineFile } from './engine-journal.ts';
 import type { Home } from './home.ts';
 import { readServerFile } from './server-file.ts';
 

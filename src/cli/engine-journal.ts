@@ -3,10 +3,8 @@ import { createInterface } from 'node:readline';
 import type { Journal } from '../accounts/read-accounts.ts';
 import type { PolicyConfig, RoleModelConfig } from '../config/schema.ts';
 import type { ServedCall } from '../core/ledger/types.ts';
+import { engineVariable } from '../services/address.ts';
 import type { Services } from '../services/index.ts';
-
-/** What the bundled engine's address is called in a configuration. */
-export const engineVariable = 'ASTROFLOW_ENGINE_URL';
 
 /** A line of the engine's journal; see `engine/journal.py`. */
 interface Line {

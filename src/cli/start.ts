@@ -1,5 +1,6 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { typedInSecrets } from '../config/redact.ts';
 import { defaultTaskQueue } from '../workers/worker.ts';
 import { type ConfigDocument, readConfigFile, runNameFor, withSeed } from './config-file.ts';
 import { temporalTarget, withClient } from './connection.ts';
@@ -24,12 +25,21 @@ export function workflowIdFor(run: string, workflow: string): string {
   return workflow === rootWorkflow ? `astro/${run}` : `astro/${run}/${workflow}`;
 }
 
-/** Starts a workflow, or gives back the one with that id which is running already. */
+/**
+ * Starts a workflow, or gives back the one with that id which is running already.
+ * @throws CliError when the configuration has secrets in it, before it is sent
+ */
 export async function startRun(
   client: Client,
   options: { workflow: string; run: string; document: ConfigDocument; taskQueue?: string },
 ): Promise<WorkflowHandle> {
   const { workflow, run, document, taskQueue = defaultTaskQueue } = options;
+  const secrets = typedInSecrets(document);
+  if (secrets.length > 0)
+    throw new CliError(
+      `The configuration holds secrets (${secrets.join(', ')}), and the run's history would keep them: write ` +
+        '{"env": "NAME"} instead, and start the worker with that variable.',
+    );
   const workflowId = workflowIdFor(run, workflow);
   try {
     return await client.workflow.start(workflow, {

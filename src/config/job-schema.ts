@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { envOr } from './env-or.ts';
+import { address, envOr, secret } from './env-or.ts';
 
 /** The section of a trainer that runs each stage as one job: `docs/training-jobs.md`. */
 
@@ -9,9 +9,9 @@ const launcher = z.discriminatedUnion('kind', [
   /** A Ray cluster, by the REST API of its dashboard. */
   z.strictObject({
     kind: z.literal('ray'),
-    address: envOr.default({ env: 'RAY_API_SERVER_ADDRESS' }),
+    address: address.default({ env: 'RAY_API_SERVER_ADDRESS' }),
     /** Where the cluster asks for one (`RAY_AUTH_MODE=token`). */
-    token: envOr.optional(),
+    token: secret.optional(),
   }),
   /** A Slurm cluster, from a machine that has `sbatch`, `squeue` and `scancel`. */
   z.strictObject({

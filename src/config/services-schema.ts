@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { envOr } from './env-or.ts';
+import { address, secret } from './env-or.ts';
 import { jobTrainer } from './job-schema.ts';
 import { publish } from './publish-schema.ts';
 
@@ -20,18 +20,18 @@ const endpoint = z.strictObject({
     .string()
     .regex(/^[a-z0-9][a-z0-9._-]{0,39}$/, 'use 1 to 40 of a-z, 0-9, ".", "_", "-"')
     .optional(),
-  baseUrl: envOr,
-  apiKey: envOr.optional(),
+  baseUrl: address,
+  apiKey: secret.optional(),
   maxConcurrency,
 });
 
 const openaiSampler = z.strictObject({
   kind: z.literal('openai'),
   /** May hold several addresses, separated by commas or spaces: servers with the same models, used as one. */
-  baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
+  baseUrl: address.default({ env: 'ASTROFLOW_ENGINE_URL' }),
   /** The same, with keys and limits of their own; used instead of `baseUrl`. */
   endpoints: z.array(endpoint).min(1).max(256).optional(),
-  apiKey: envOr.optional(),
+  apiKey: secret.optional(),
   timeoutMs: count.default(120_000),
   maxConcurrency,
   /** What is sent: token ids (vLLM, SGLang, the bundled engine), or text to servers that take and give only text. */
@@ -61,8 +61,8 @@ const tinkerCapabilities = z
 
 const tinkerSampler = z.strictObject({
   kind: z.literal('tinker'),
-  baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
-  apiKey: envOr.optional(),
+  baseUrl: address.default({ env: 'ASTROFLOW_ENGINE_URL' }),
+  apiKey: secret.optional(),
   timeoutMs: count.default(120_000),
   maxConcurrency,
   capabilities: tinkerCapabilities,
@@ -70,8 +70,8 @@ const tinkerSampler = z.strictObject({
 const scripted = z.strictObject({ kind: z.literal('scripted') });
 const tinkerTrainer = z.strictObject({
   kind: z.literal('tinker'),
-  baseUrl: envOr.default({ env: 'ASTROFLOW_ENGINE_URL' }),
-  apiKey: envOr.optional(),
+  baseUrl: address.default({ env: 'ASTROFLOW_ENGINE_URL' }),
+  apiKey: secret.optional(),
   timeoutMs: count.default(120_000),
   /** LoRA rank; null trains all parameters, where the server can. The bundled engine does both. */
   loraRank: count.nullable().default(null),
@@ -106,8 +106,8 @@ const chatModel = z.strictObject({
   kind: z.literal('openai-chat'),
   /** As the server knows it. */
   model: z.string().min(1),
-  baseUrl: envOr,
-  apiKey: envOr.optional(),
+  baseUrl: address,
+  apiKey: secret.optional(),
   timeoutMs: count.default(120_000),
   maxConcurrency,
 });

@@ -1,4 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { saidBy } from '../core/foreign-text.ts';
+import { boundedAnswer } from '../services/bounded-body.ts';
 import { ExportError } from './folder.ts';
 
 /** One answer may take this long; most take milliseconds. */
@@ -57,7 +59,7 @@ export interface MlflowOptions {
  */
 export function mlflowApi({ url, env, signal, sleep = realSleep }: MlflowOptions): MlflowApi {
   const base = serverUrl(url);
-  const headers = { 'content-type': 'application/json', ...authorization(base, env) };
+  const headers: Record<string, string> = { 'content-type': 'application/json', ...authorization(base, env) };
   base.username = base.password = '';
   const root = `${base.href.replace(/\/+$/, '')}/api/2.0/mlflow/`;
 
@@ -77,10 +79,13 @@ export function mlflowApi({ url, env, signal, sleep = realSleep }: MlflowOptions
   async function once<T>(path: string, init: { method: string; body?: string }): Promise<T> {
     try {
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
-      const response = await fetch(root + path, { ...init, headers, signal: bounded });
+      const response = boundedAnswer(
+        await fetch(root + path, { ...init, headers, redirect: 'manual', signal: bounded }),
+      );
       const text = await response.text();
       if (response.ok) return (text === '' ? {} : JSON.parse(text)) as T;
-      if (response.status !== 429 && response.status < 500) throw refusal(response.status, text, path);
+      if (response.status !== 429 && response.status < 500)
+        throw refusal(response.status, text, path, headers.authorization);
       const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
       const waitMs = Number.isFinite(seconds) ? seconds * 1000 : undefined;
       throw new Unanswered(`it answered ${response.status} to ${path}`, waitMs);
@@ -104,16 +109,21 @@ export function mlflowApi({ url, env, signal, sleep = realSleep }: MlflowOptions
 
 const realSleep = (ms: number, signal: AbortSignal) => delay(ms, undefined, { signal });
 
-function refusal(status: number, text: string, path: string): MlflowRefusal {
+/** @param sent what the answer may repeat, and is not shown */
+function refusal(status: number, text: string, path: string, sent: string | undefined): MlflowRefusal {
+  const secret = sent?.split(' ')[1];
   try {
     const { error_code, message } = JSON.parse(text) as { error_code?: string; message?: string };
-    return new MlflowRefusal(error_code ?? '', `MLflow refused ${path}: ${message ?? status}`);
+    return new MlflowRefusal(error_code ?? '', `MLflow refused ${path}: ${saidBy(String(message ?? status), secret)}`);
   } catch {
     const access = status === 401 || status === 403;
     const advice = access
       ? ' (set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD)'
       : '';
-    return new MlflowRefusal('', `MLflow answered ${status} to ${path}${advice}: ${text.trim().slice(0, 200)}`);
+    return new MlflowRefusal(
+      '',
+      `MLflow answered ${status} to ${path}${advice}: ${saidBy(text.trim(), secret).slice(0, 200)}`,
+    );
   }
 }
 

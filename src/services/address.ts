@@ -3,6 +3,10 @@ import { ServiceError } from './errors.ts';
 /** A configured value: literal, or the name of an environment variable. */
 export type EnvOr = string | { env: string };
 
+/** What the bundled engine's address is called in a configuration. */
+export const engineVariable = 'ASTROFLOW_ENGINE_URL';
+const engineTokenVariable = 'ASTROFLOW_ENGINE_TOKEN';
+
 /** What to do when nothing answers at an address. */
 export const startHint =
   'start it, or correct the address (`astroflow up` and `python -m engine` start the bundled engine)';
@@ -38,8 +42,19 @@ export function resolveConnection(
   env: NodeJS.ProcessEnv,
   path: string,
 ): Connection {
+  const key = keyOf(config, env);
   return {
     baseUrl: resolveValue(config.baseUrl, env, `${path}.baseUrl`).replace(/\/+$/, ''),
-    apiKey: config.apiKey === undefined ? undefined : resolveValue(config.apiKey, env, `${path}.apiKey`),
+    apiKey: key === undefined ? undefined : resolveValue(key, env, `${path}.apiKey`),
   };
+}
+
+/** Where the key of a section is: the bundled engine's is known without being named, where it has one. */
+export function keyOf(
+  { baseUrl, apiKey }: { baseUrl: EnvOr; apiKey?: EnvOr | undefined },
+  env: NodeJS.ProcessEnv,
+): EnvOr | undefined {
+  if (apiKey !== undefined) return apiKey;
+  const isEngine = typeof baseUrl === 'object' && baseUrl.env === engineVariable;
+  return isEngine && env[engineTokenVariable] ? { env: engineTokenVariable } : undefined;
 }

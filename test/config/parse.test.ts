@@ -47,6 +47,32 @@ describe('a configuration', () => {
     ]);
   });
 
+  it('takes secrets by the names of variables only, and does not repeat one that was typed', () => {
+    const problems = problemsOf({
+      policy: {
+        sampler: { kind: 'openai', baseUrl: 'https://me:pass-word@host/v1', apiKey: 'sk-typed' },
+        trainer: {
+          kind: 'job',
+          launcher: { kind: 'ray', token: 'ray-typed' },
+          recipe: { kind: 'trl' },
+          folder: '/jobs',
+        },
+      },
+      roles: { judge: { model: { kind: 'openai-chat', model: 'm', baseUrl: 'http://h', apiKey: 'sk-typed' } } },
+    });
+    const secret =
+      'a secret is never written here, where the history keeps it: write {"env": "NAME"} and set that variable';
+    expect(problems).toEqual([
+      {
+        path: 'policy.sampler.baseUrl',
+        message: 'an address with a password: write {"env": "NAME"} and set the variable',
+      },
+      { path: 'policy.sampler.apiKey', message: secret },
+      { path: 'policy.trainer.launcher.token', message: secret },
+      { path: 'roles.judge.model.apiKey', message: secret },
+    ]);
+  });
+
   it.each([
     ['text', '(whole configuration)'],
     [[], '(whole configuration)'],

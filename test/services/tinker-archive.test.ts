@@ -39,9 +39,9 @@ async function pack(files: string[], cwd: string, gzip = false): Promise<Uint8Ar
   return create({ cwd: join(work, cwd), gzip, portable: true }, files).concat();
 }
 /** A tar with one entry of any name and type, as no archiver would write it. */
-function forge(name: string, type: 'File' | 'Directory' | 'SymbolicLink' | 'Link'): Uint8Array {
+function forge(name: string, type: 'File' | 'Directory' | 'SymbolicLink' | 'Link', size = 0): Uint8Array {
   const link = type === 'File' || type === 'Directory' ? {} : { linkpath: '/etc/passwd' };
-  const header = new Header({ path: name, type, size: 0, mode: 0o644, mtime: new Date(0), ...link });
+  const header = new Header({ path: name, type, size, mode: 0o644, mtime: new Date(0), ...link });
   header.encode();
   return Buffer.concat([header.block ?? Buffer.alloc(512), Buffer.alloc(type === 'Directory' ? 0 : 1024)]);
 }
@@ -98,6 +98,16 @@ describe('a downloaded checkpoint', () => {
     await elsewhere.close();
   });
 
+  it('behind a further redirect to another host is not told the key either', async () => {
+    const elsewhere = await tinkerDouble();
+    server.answer(located, redirect());
+    server.answer('/download', redirect(`${elsewhere.baseUrl}/signed`));
+    elsewhere.answer('/signed', { bytes: await pack(['adapter'], 'source') });
+    await download();
+    expect(elsewhere.requests[0]?.headers).not.toHaveProperty('x-api-key');
+    await elsewhere.close();
+  });
+
   it('from the server itself is', async () => {
     server.answer(located, redirect(`${server.baseUrl}/download`));
     server.answer('/download', { bytes: await pack(['adapter'], 'source') });
@@ -121,6 +131,28 @@ describe('an archive that is not what it should be', () => {
     });
     expect(await readdir(folder)).toEqual([]);
     expect((await readdir(work)).sort()).toEqual(['source', 'weights']);
+  });
+
+  it.each([
+    [
+      'more files than a checkpoint has',
+      () => Array.from({ length: 10_001 }, (_, at) => forge(`d${at}/`, 'Directory')),
+    ],
+    ['more bytes than a disk, in one file', () => [forge('model.safetensors', 'File', 2 ** 40 + 1)]],
+  ])('is refused: %s', async (_what, forged) => {
+    server.answer(located, redirect());
+    server.answer('/download', { bytes: Buffer.concat(forged()) });
+    await expect(download()).rejects.toMatchObject({
+      kind: 'fatal',
+      message: expect.stringContaining('more than 10000'),
+    });
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('is not looked for behind redirects without an end', async () => {
+    server.answer(located, redirect());
+    server.answer('/download', redirect());
+    await expect(download()).rejects.toMatchObject({ kind: 'fatal', message: expect.stringContaining('5 redirects') });
   });
 
   it('is refused when a real archiver packed a link', async () => {

@@ -115,7 +115,7 @@ describe('gsm8k-openai.json', () => {
     const { base } = config.policy;
     const server = await startModelServer({ write, renderer, behaviour: { ...behaviour, models: [base] } });
     try {
-      const address = { kind: 'openai' as const, baseUrl: server.baseUrl, apiKey: 'key', ...sampler };
+      const address = { kind: 'openai' as const, baseUrl: server.baseUrl, ...sampler };
       const slug = name.split(/\W/, 1)[0]!.toLowerCase();
       const { summary, rows } = await run(slug, { ...config, policy: { ...config.policy, sampler: address } });
       expectTraces(rows, base);
@@ -136,7 +136,7 @@ describe('gsm8k-tinker.json', () => {
     const { base } = config.policy;
     const server = await startTinkerServer({ base, renderer, write });
     try {
-      const at = { kind: 'tinker' as const, baseUrl: server.baseUrl, apiKey: 'key' };
+      const at = { kind: 'tinker' as const, baseUrl: server.baseUrl };
       const rl = { iterations: 2, promptsPerIteration: 2, groupSize: 4, maxTokens: 4000 };
       const { summary, rows } = await run('tinker', {
         ...config,
@@ -182,10 +182,10 @@ describe('gsm8k-vllm-tinker.json', () => {
           sampler: {
             ...sampler,
             baseUrl: server.baseUrl,
-            apiKey: 'key',
+            apiKey: undefined,
             publish: { ...sampler.publish, folder },
           },
-          trainer: { ...config.policy.trainer, baseUrl: trainer.baseUrl, apiKey: 'key' },
+          trainer: { ...config.policy.trainer, baseUrl: trainer.baseUrl, apiKey: undefined },
         } as RunConfigInput['policy'],
         sft: { search: { ...config.sft.search, steps: 3, batchSize: 4, warmupSteps: 1 } },
         rl: { difficulty: { low: 0, high: 1 }, search: rl },
@@ -237,7 +237,7 @@ describe('gsm8k-vllm-verl.json', () => {
           onFailure: 'fail',
           policy: {
             ...config.policy,
-            sampler: { ...sampler, baseUrl: server.baseUrl, apiKey: 'key', publish },
+            sampler: { ...sampler, baseUrl: server.baseUrl, apiKey: undefined, publish },
             trainer: {
               ...trainer,
               folder,

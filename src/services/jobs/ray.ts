@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { saidBy } from '../../core/foreign-text.ts';
 import { ServiceError } from '../errors.ts';
 import type { JobBackend, JobState, JobStatus } from './jobs.ts';
 import { plainRequest } from './plain-request.ts';
@@ -65,7 +66,7 @@ export function rayJobs({ connection, timeoutMs, sleep = defaultSleep }: RayOpti
       });
       if (status >= 200 && status < 300) return text;
       if (status === 404) return null;
-      throw refusal(`${method} ${path}`, status, text);
+      throw refusal(`${method} ${path}`, status, saidBy(lastWords(text), token));
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof ServiceError) throw error;
@@ -165,16 +166,16 @@ function toState({ status, message, error_type: type, driver_exit_code: code }: 
   };
 }
 
-/** Errors are plain text, tracebacks in tracebacks included: the last line with a word is what went wrong. */
-function refusal(what: string, status: number, text: string): ServiceError {
-  const said = text
-    .split('\n')
-    .findLast((line) => /\w/.test(line))
-    ?.trim()
-    .slice(0, 500);
+function refusal(what: string, status: number, said: string): ServiceError {
   const kind = status === 429 || status >= 500 ? 'retryable' : 'fatal';
   const hint = status === 401 || status === 403 ? ' (set policy.trainer.launcher.token)' : '';
   return new ServiceError(kind, `${service} refused ${what} (${status})${hint}: ${said}`, { service, status });
+}
+
+/** Errors are plain text, tracebacks in tracebacks included: the last line with a word is what went wrong. */
+function lastWords(text: string): string {
+  const line = text.split('\n').findLast((one) => /\w/.test(one)) ?? '';
+  return line.trim().slice(0, 500);
 }
 
 function parse<T>(text: string): T {

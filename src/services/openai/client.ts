@@ -1,6 +1,8 @@
 import OpenAI from 'openai';
+import { saidBy } from '../../core/foreign-text.ts';
 import type { ServedCall } from '../../core/ledger/types.ts';
 import { type EnvOr, resolveConnection } from '../address.ts';
+import { beginningOf, boundedAnswer } from '../bounded-body.ts';
 
 export interface OpenAiConfig {
   baseUrl: EnvOr;
@@ -37,7 +39,7 @@ export function connectOpenAi(config: OpenAiConfig, env: NodeJS.ProcessEnv, serv
     adminAPIKey: null,
     maxRetries: 0,
     timeout: config.timeoutMs,
-    fetch: fetchWithReasons,
+    fetch: fetchWithReasons(apiKey),
   });
   return { client, root };
 }
@@ -116,25 +118,51 @@ function hasNoSuchPath(error: unknown): boolean {
   return error instanceof OpenAI.APIError && (error.status === 404 || error.status === 405);
 }
 
-/** The client only reads `{error}`: a refusal worded otherwise (`{detail}`, `{message}`, …) keeps its reason this way. */
-async function fetchWithReasons(input: string | URL | Request, init?: RequestInit): Promise<Response> {
-  const response = await fetch(input, init);
-  if (response.ok) return response;
-  const text = await response.text();
-  return new Response(reworded(text) ?? text, { status: response.status, headers: bodyless(response.headers) });
+/**
+ * A redirect is not followed: where the key goes is the configuration's to say. The client only reads `{error}`, so a
+ * refusal worded otherwise (`{detail}`, `{message}`, …) is put that way; it is shown without the key, should the server
+ * repeat what it was sent.
+ */
+function fetchWithReasons(key: string | undefined) {
+  return async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
+    const response = await fetch(input, { ...init, redirect: 'manual' });
+    if (response.ok) return boundedAnswer(response);
+    const { status, headers } = response;
+    const text = await beginningOf(response);
+    const said = status >= 300 && status < 400 ? { message: redirected(headers.get('location')) } : reasonIn(text);
+    const error = { ...said, message: saidBy(said.message, key) };
+    const body = error.message === '' ? null : JSON.stringify({ error });
+    return new Response(body, { status, headers: bodyless(headers) });
+  };
 }
 
-function reworded(text: string): string | null {
+function redirected(location: string | null): string {
+  const to = location !== null && URL.canParse(location) ? ` to ${new URL(location).origin}` : '';
+  return `it redirects${to}, which is not followed: write the address that answers into the configuration`;
+}
+
+/** `{error: {message, param}}` (OpenAI), `{error}`, `{detail}`, `{message}`, `{error_message}`, or a text for people. */
+function reasonIn(text: string): { message: string; param?: string } {
+  const json = parsed(text);
+  if (!isObject(json)) return { message: text };
+  const { error, detail, message, error_message: other } = json;
+  const said = (isObject(error) ? error.message : error) ?? detail ?? message ?? other ?? json;
+  return {
+    message: typeof said === 'string' ? said : JSON.stringify(said),
+    ...(isObject(error) && typeof error.param === 'string' && { param: error.param.slice(0, 100) }),
+  };
+}
+
+function parsed(text: string): unknown {
   try {
-    const json = JSON.parse(text) as unknown;
-    if (typeof json !== 'object' || json === null || 'error' in json) return null;
-    const { detail, message, error_message: other } = json as Record<string, unknown>;
-    const said = detail ?? message ?? other;
-    if (said === undefined) return null;
-    return JSON.stringify({ error: { message: typeof said === 'string' ? said : JSON.stringify(said) } });
+    return JSON.parse(text);
   } catch {
-    return null;
+    return undefined;
   }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** Length and encoding were the body's that has been read. */

@@ -1,5 +1,6 @@
 import { APIConnectionError, APIConnectionTimeoutError, APIError } from 'openai';
 import { startHint } from '../address.ts';
+import { AnswerTooLarge } from '../bounded-body.ts';
 import { ServiceError } from '../errors.ts';
 import type { OpenAiService } from './client.ts';
 
@@ -17,6 +18,10 @@ export function toServiceError(error: unknown, root: string, of: OpenAiService, 
   if (error instanceof APIConnectionError) {
     const message = `${service} at ${root} is unreachable (${codeOf(error) ?? error.message}): ${startHint}`;
     return new ServiceError('retryable', message, { service, cause: error });
+  }
+  if (error instanceof AnswerTooLarge) {
+    const message = `${service} at ${root}: ${error.message}; ask for fewer samples at once, or for shorter ones`;
+    return new ServiceError('fatal', message, { service, cause: error });
   }
   // A body that ends in its middle, or is no JSON.
   if (error instanceof SyntaxError || (error instanceof TypeError && codeOf(error) !== undefined)) {

@@ -1,4 +1,4 @@
-import { type EnvOr, resolveValue } from '../address.ts';
+import { type EnvOr, keyOf, resolveValue } from '../address.ts';
 import { ServiceError } from '../errors.ts';
 import type { OpenAiConfig } from '../openai/client.ts';
 
@@ -38,12 +38,13 @@ export function endpointsOf(config: PoolConfig, env: NodeJS.ProcessEnv, path: st
     const addresses = resolveValue(own.baseUrl, env, `${at}.baseUrl`)
       .split(/[\s,]+/)
       .filter(Boolean);
+    const apiKey = keyOf(own, env);
     for (const [index, baseUrl] of addresses.entries()) {
       const root = rootOf(baseUrl);
       if (seen.has(root)) continue;
       seen.add(root);
       const called = name === undefined || addresses.length === 1 ? name : `${name}-${index}`;
-      found.push({ name: called ?? `server-${found.length}`, config: { ...own, baseUrl }, path: at });
+      found.push({ name: called ?? `server-${found.length}`, config: { ...own, baseUrl, apiKey }, path: at });
     }
   };
   if (endpoints === undefined) add(section, path, undefined);

@@ -22,6 +22,11 @@ export interface Download {
   key(signal: AbortSignal): Promise<string | undefined>;
 }
 
+/** The largest checkpoints are some hundred GiB of weights, in some hundred files. */
+const archiveLimits = { files: 10_000, bytes: 2 ** 40 };
+
+const MOST_REDIRECTS = 5;
+
 /**
  * Downloads a checkpoint's archive (tar, compressed or not) and unpacks it beside its place, which it takes only when it
  * is complete.
@@ -44,7 +49,8 @@ export async function downloadCheckpoint(download: Download, signal: AbortSignal
   return target;
 }
 
-async function unpack({ path, options, key }: Download, address: URL, folder: string, signal: AbortSignal) {
+async function unpack(download: Download, address: URL, folder: string, signal: AbortSignal) {
+  const { path, options } = download;
   const service = serviceName(options);
   const stalled = new AbortController();
   const stall = setTimeout(() => stalled.abort(new DOMException('no more bytes', 'TimeoutError')), STALL_MS);
@@ -54,14 +60,14 @@ async function unpack({ path, options, key }: Download, address: URL, folder: st
       done(null, chunk);
     },
   });
-  const bounded = AbortSignal.any([signal, stalled.signal, AbortSignal.timeout(DOWNLOAD_MS)]);
+  const refusing = new AbortController();
+  const bounded = AbortSignal.any([refusing.signal, signal, stalled.signal, AbortSignal.timeout(DOWNLOAD_MS)]);
   let unsafe: string | null = null;
+  let tooMuch: string | null = null;
   try {
-    // A signed address elsewhere needs no key, and must not be given ours.
-    const apiKey = address.origin === new URL(options.baseUrl).origin ? await key(bounded) : undefined;
-    const headers = new Headers(apiKey === undefined ? [] : [['x-api-key', apiKey]]);
-    const response = await fetch(address, { headers, signal: bounded });
+    const response = await follow(download, address, bounded);
     if (!response.ok || response.body === null) throw refused(service, path, response.status);
+    let [files, bytes] = [0, 0];
     const unpacking = extract({
       cwd: folder,
       strict: true,
@@ -69,8 +75,16 @@ async function unpack({ path, options, key }: Download, address: URL, folder: st
         const type = 'type' in entry ? entry.type : '';
         // Some archives name the folder itself first.
         if (type === 'Directory' && /^[./]*$/.test(name) && !name.includes('..')) return false;
+        files += 1;
+        bytes += entry.size ?? 0;
+        if (files > archiveLimits.files || bytes > archiveLimits.bytes) {
+          tooMuch ??= `more than ${archiveLimits.files} files or ${archiveLimits.bytes} bytes`;
+          refusing.abort();
+          return false;
+        }
         if (isPlain(name, type)) return true;
         unsafe ??= name;
+        refusing.abort();
         return false;
       },
     });
@@ -78,13 +92,35 @@ async function unpack({ path, options, key }: Download, address: URL, folder: st
   } catch (cause) {
     signal.throwIfAborted();
     if (cause instanceof TinkerError) throw cause;
-    if (unsafe === null) throw broken(options, path, stalled.signal.aborted ? stalled.signal.reason : cause);
+    if (unsafe === null && tooMuch === null)
+      throw broken(options, path, stalled.signal.aborted ? stalled.signal.reason : cause);
   } finally {
     clearTimeout(stall);
+  }
+  if (tooMuch !== null) {
+    const message = `the archive of ${path} holds ${tooMuch}: no checkpoint does`;
+    throw new TinkerError('fatal', message, { service, path });
   }
   if (unsafe === null) return;
   const message = `the archive of ${path} holds ${JSON.stringify(unsafe)}, which is no plain file inside its folder`;
   throw new TinkerError('fatal', message, { service, path });
+}
+
+/** A signed address elsewhere needs no key, and must not be given ours: not by a redirect either. */
+async function follow({ path, options, key }: Download, address: URL, signal: AbortSignal): Promise<Response> {
+  const home = new URL(options.baseUrl).origin;
+  let at = address;
+  for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
+    const apiKey = at.origin === home ? await key(signal) : undefined;
+    const headers = new Headers(apiKey === undefined ? [] : [['x-api-key', apiKey]]);
+    const response = await fetch(at, { headers, redirect: 'manual', signal });
+    const location = response.status >= 300 && response.status < 400 ? response.headers.get('location') : null;
+    if (location === null) return response;
+    await response.body?.cancel();
+    at = new URL(location, at);
+  }
+  const message = `the archive of ${path} is behind more than ${MOST_REDIRECTS} redirects`;
+  throw new TinkerError('fatal', message, { service: serviceName(options), path });
 }
 
 /** A file or folder that stays below where it is unpacked. */

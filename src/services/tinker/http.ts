@@ -1,3 +1,5 @@
+import { withoutSecret } from '../../core/foreign-text.ts';
+import { AnswerTooLarge, boundedAnswer } from '../bounded-body.ts';
 import { TinkerError } from './errors.ts';
 
 /** One HTTP exchange of the Tinker API. What a status means is in `refusal.ts`; waiting and retrying in `transport.ts`. */
@@ -57,7 +59,7 @@ export async function exchange(
 ): Promise<Answer> {
   signal.throwIfAborted();
   try {
-    const response = await fetch(`${options.baseUrl}/api/v1${path}`, {
+    const sent = await fetch(`${options.baseUrl}/api/v1${path}`, {
       method,
       headers: {
         accept: 'application/json',
@@ -69,24 +71,31 @@ export async function exchange(
       redirect: 'manual',
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     });
+    const response = boundedAnswer(sent);
     const { status } = response;
     const bytes = new Uint8Array(await response.arrayBuffer());
     const isProtobuf = response.headers.get('content-type')?.includes(PROTOBUF) ?? false;
     return {
       status,
       headers: response.headers,
-      json: isProtobuf ? undefined : parse(bytes),
+      json: isProtobuf ? undefined : parse(bytes, status < 300 ? undefined : key),
       protobuf: isProtobuf ? bytes : undefined,
     };
   } catch (cause) {
     signal.throwIfAborted();
+    if (cause instanceof AnswerTooLarge) {
+      const service = serviceName(options);
+      const message = `${service} at ${options.baseUrl} answered ${path}: ${cause.message}; send less at once`;
+      throw new TinkerError('fatal', message, { service, path, cause });
+    }
     throw noAnswer(options, path, timeoutMs, cause);
   }
 }
 
-function parse(bytes: Uint8Array): unknown {
+/** @param key that a refusal may repeat; it is not shown */
+function parse(bytes: Uint8Array, key: string | undefined): unknown {
   try {
-    return JSON.parse(new TextDecoder().decode(bytes));
+    return JSON.parse(withoutSecret(new TextDecoder().decode(bytes), key));
   } catch {
     return undefined;
   }

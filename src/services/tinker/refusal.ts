@@ -1,3 +1,4 @@
+import { saidBy } from '../../core/foreign-text.ts';
 import { TinkerError, type TinkerErrorKind } from './errors.ts';
 import { type Answer, type HttpOptions, serviceName } from './http.ts';
 
@@ -59,7 +60,7 @@ export function failureOf(json: Record<string, unknown>): FailedRequest | null {
   // "User", "user", "user_error": one word of three.
   const named = typeof json.category === 'string' ? /^(user|server)/i.exec(json.category)?.[1] : undefined;
   const category = (named?.toLowerCase() ?? 'unknown') as FailedRequest['category'];
-  return { said: typeof said === 'string' ? said : JSON.stringify(said), category };
+  return { said: saidBy(typeof said === 'string' ? said : JSON.stringify(said)), category };
 }
 
 /** A finished promise that failed: the server's words and whose fault it was. */
@@ -87,7 +88,7 @@ function messageOf(json: unknown): string | undefined {
   const said = fields.detail ?? fields.error_message ?? fields.error ?? fields.message;
   if (said === undefined) return undefined;
   if (typeof said === 'object' && said !== null && 'message' in said) return messageOf(said);
-  return (typeof said === 'string' ? said : JSON.stringify(said)).slice(0, 500);
+  return saidBy(typeof said === 'string' ? said : JSON.stringify(said)).slice(0, 500);
 }
 
 const MAX_RETRY_AFTER_MS = 60_000;

@@ -1,3 +1,4 @@
+import { boundedAnswer } from '../bounded-body.ts';
 import type { HttpOptions } from './http.ts';
 import type { ClientConfig, Page, ServerCapabilities, SessionContents, SessionOpened } from './protocol.ts';
 import type { Transport } from './transport.ts';
@@ -48,7 +49,10 @@ export function serviceCalls({ json }: Transport, options: HttpOptions) {
     async openapi(signal: AbortSignal): Promise<{ title: string; paths: string[] } | null> {
       try {
         const timeout = AbortSignal.timeout(OPENAPI_TIMEOUT_MS);
-        const response = await fetch(`${options.baseUrl}/openapi.json`, { signal: AbortSignal.any([signal, timeout]) });
+        const bounded = AbortSignal.any([signal, timeout]);
+        const response = boundedAnswer(
+          await fetch(`${options.baseUrl}/openapi.json`, { redirect: 'error', signal: bounded }),
+        );
         const { info, paths } = (await response.json()) as { info?: { title?: string }; paths?: object };
         return response.ok && paths ? { title: info?.title ?? '', paths: Object.keys(paths) } : null;
       } catch {

@@ -1,0 +1,38 @@
+/** Texts that a model or a server wrote, on their way to people: errors, terminals, logs. */
+
+/** Control characters but line ends and tabs, and those that turn the direction of a line around. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const unprintable = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/**
+ * The text with every character shown that a terminal would obey: an escape sequence becomes `\x1b[2J`, a carriage
+ * return `\r`. A terminal may otherwise be made to overwrite what stands above, or to answer.
+ */
+export function printable(text: string): string {
+  return text.replace(unprintable, (found) => {
+    if (found === '\r') return '\\r';
+    const code = found.charCodeAt(0).toString(16);
+    return code.length <= 2 ? `\\x${code.padStart(2, '0')}` : `\\u${code.padStart(4, '0')}`;
+  });
+}
+
+/** Shorter ones (`none`, `EMPTY`) are no secrets, and words of ordinary texts. */
+const shortestSecret = 8;
+
+/** The text without a secret that its writer was given, in any of the forms that an echo may have. */
+export function withoutSecret(text: string, secret: string | undefined): string {
+  if (secret === undefined || secret.length < shortestSecret) return text;
+  return [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)].reduce(
+    (rest, form) => rest.replaceAll(form, '(key)'),
+    text,
+  );
+}
+
+/** Enough to know what is wrong; some servers answer with a page. */
+const longestSaid = 1000;
+
+/** What a server said, for a message: printable, not long, and without the key that it was sent. */
+export function saidBy(text: string, secret?: string): string {
+  const shown = printable(withoutSecret(text, secret));
+  return shown.length > longestSaid ? `${shown.slice(0, longestSaid)} …` : shown;
+}
