@@ -134,10 +134,7 @@ describe('an archive that is not what it should be', () => {
   });
 
   it.each([
-    [
-      'more files than a checkpoint has',
-      () => Array.from({ length: 10_001 }, (_, at) => forge(`d${at}/`, 'Directory')),
-    ],
+    ['more files than a checkpoint has', () => Array.from({ length: 10_001 }, () => forge('./', 'Directory'))],
     ['more bytes than a disk, in one file', () => [forge('model.safetensors', 'File', 2 ** 40 + 1)]],
   ])('is refused: %s', async (_what, forged) => {
     server.answer(located, redirect());

@@ -44,7 +44,8 @@ export async function downloadCheckpoint(download: Download, signal: AbortSignal
     await unpack(download, address, beside, signal);
     await moveInto(target, await onlyFolder(beside));
   } finally {
-    await rm(beside, { recursive: true, force: true });
+    // What was being written when it ended may still come into being.
+    await rm(beside, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }
   return target;
 }
@@ -72,9 +73,6 @@ async function unpack(download: Download, address: URL, folder: string, signal: 
       cwd: folder,
       strict: true,
       filter: (name, entry) => {
-        const type = 'type' in entry ? entry.type : '';
-        // Some archives name the folder itself first.
-        if (type === 'Directory' && /^[./]*$/.test(name) && !name.includes('..')) return false;
         files += 1;
         bytes += entry.size ?? 0;
         if (files > archiveLimits.files || bytes > archiveLimits.bytes) {
@@ -82,6 +80,9 @@ async function unpack(download: Download, address: URL, folder: string, signal: 
           refusing.abort();
           return false;
         }
+        const type = 'type' in entry ? entry.type : '';
+        // Some archives name the folder itself first.
+        if (type === 'Directory' && /^[./]*$/.test(name) && !name.includes('..')) return false;
         if (isPlain(name, type)) return true;
         unsafe ??= name;
         refusing.abort();
