@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import ctypes
 import fcntl
-import ipaddress
 import json
 import logging
 import os
@@ -19,6 +18,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+
+from .access import TOKEN, TOKEN_FILE, TokenError, guarded, is_loopback, read_token
 
 log = logging.getLogger("astroflow.engine")
 
@@ -48,12 +49,19 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--future-ttl", type=float, default=900.0, help="seconds that a finished result can be fetched")
     parser.add_argument("--parent-pid", type=int, help="end when this process is gone")
     parser.add_argument(
-        "--allow-remote", action="store_true", help="allow a host that others can reach; there is no login"
+        "--allow-remote",
+        action="store_true",
+        help=f"without a token ({TOKEN}), serve everybody who can reach --host nevertheless",
     )
     arguments = parser.parse_args(argv)
-    if not arguments.allow_remote and not is_loopback(arguments.host):
+    try:
+        arguments.token = read_token()
+    except TokenError as error:
+        parser.error(str(error))
+    if arguments.token is None and not arguments.allow_remote and not is_loopback(arguments.host):
         parser.error(
-            f"--host {arguments.host} can be reached by others, and there is no login: add --allow-remote to allow it"
+            f"--host {arguments.host} can be reached by others: set {TOKEN} (or {TOKEN_FILE}) to a token that they "
+            "must know, or add --allow-remote where everybody who can reach it may use it"
         )
     if not (arguments.model / "config.json").exists():
         parser.error(f"--model {arguments.model} has no config.json: it must be a folder as save_pretrained writes it")
@@ -61,13 +69,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         if getattr(arguments, name) < 1:
             parser.error(f"--{name} must be at least 1")
     return arguments
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def lock(data: Path) -> int:
@@ -156,8 +157,9 @@ async def serve(arguments: argparse.Namespace) -> None:
     listener.bind((arguments.host, arguments.port))
     listener.listen(1024)
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+    app = guarded(create_app(service), arguments.token, is_loopback(arguments.host))
     config = uvicorn.Config(
-        create_app(service), log_level="warning", access_log=False, lifespan="off", timeout_keep_alive=75,
+        app, log_level="warning", access_log=False, lifespan="off", timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS, http="httptools", ws="none",
     )  # fmt: skip
     url = f"http://{host}:{listener.getsockname()[1]}"

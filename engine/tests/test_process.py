@@ -82,9 +82,12 @@ def test_it_ends_when_its_parent_was_killed(model_folder, tmp_path):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "example.org", "::"])
-def test_an_address_that_others_can_reach_needs_a_flag(host, model_folder, tmp_path, capsys):
+def test_an_address_that_others_can_reach_needs_a_token_or_a_flag(host, model_folder, tmp_path, capsys, monkeypatch):
     arguments = ["--model", str(model_folder), "--data", str(tmp_path), "--host", host]
     with pytest.raises(SystemExit):
         parse_arguments(arguments)
-    assert "--allow-remote" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "ASTROFLOW_ENGINE_TOKEN" in said and "--allow-remote" in said
     assert parse_arguments([*arguments, "--allow-remote"]).host == host
+    monkeypatch.setenv("ASTROFLOW_ENGINE_TOKEN", "a-token-of-an-engine")
+    assert parse_arguments(arguments).token == "a-token-of-an-engine"
