@@ -8,6 +8,8 @@ committed under ``engine/base/model`` with its model card.
 from __future__ import annotations
 
 import argparse
+import ast
+import operator
 import re
 import time
 from pathlib import Path
@@ -20,6 +22,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from .countdown_corpus import EOS, PATTERN, TOKEN_ID, VOCABULARY, decode, encode, packed_context, prompt
 from .countdown_corpus import solvable_problem
+
+OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
 
 CONTEXT, BATCH, PEAK_RATE, WARMUP_STEPS, FINAL_FRACTION = 256, 16, 3e-3, 100, 0.03
 
@@ -81,9 +85,18 @@ def _makes(expression: str, numbers: list[int], target: int) -> bool:
     if sorted(int(n) for n in re.findall(r"\d+", expression)) != sorted(numbers):
         return False
     try:
-        return eval(expression, {"__builtins__": {}}) == target  # digits, operators and brackets only
-    except (SyntaxError, TypeError):
+        return _value(ast.parse(expression, mode="eval").body) == target
+    except (SyntaxError, ValueError, RecursionError):
         return False
+
+
+def _value(node: ast.expr) -> int:
+    """What a sum of whole numbers comes to. A model wrote it, so it is read and never run: 9**9**9 is no sum."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return node.value
+    if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
+        return OPERATORS[type(node.op)](_value(node.left), _value(node.right))
+    raise ValueError(node)
 
 
 def train(out: Path, steps: int, seed: int, threads: int) -> None:

@@ -92,7 +92,8 @@ function createProgram(finish: (exitCode: number) => void): Command {
   program
     .command('page')
     .description('the live page over what is stored, read-only, until Ctrl-C; `up` and `demo` serve it too')
-    .option('--port <port>', 'its port on 127.0.0.1 (default: 8234, if it is free)', port)
+    .option('--port <port>', 'its port (default: 8234, if it is free)', port)
+    .option('--host <host>', 'where it listens; beyond loopback it needs ASTROFLOW_PAGE_TOKEN (default: 127.0.0.1)')
     .action(async (options) => finish(await (await import('./page.ts')).pageCommand(home, env, options)));
   program
     .command('codec-server')

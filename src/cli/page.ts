@@ -4,6 +4,7 @@ import { createFigures } from '../page/figures.ts';
 import { type PageServer, startPage } from '../page/server.ts';
 import { findPlan } from '../runs/plans.ts';
 import type { BooksStatus, RunStatus } from '../runs/status.ts';
+import { readToken, refusedHost } from '../services/access.ts';
 import { openStore } from '../services/store/open.ts';
 import { createBooksReader } from './books-reader.ts';
 import { type Connected, connect, type Target, temporalTarget } from './connection.ts';
@@ -16,8 +17,14 @@ import { lookAtRun } from './look.ts';
 /** Beside the Temporal UI's. */
 const usualPort = 8234;
 
+const tokenVariable = 'ASTROFLOW_PAGE_TOKEN';
+
 /** `astroflow page`: the live page over what is stored, and over the server if there is one, until Ctrl-C. */
-export async function pageCommand(home: Home, env: NodeJS.ProcessEnv, options: { port?: number }): Promise<number> {
+export async function pageCommand(
+  home: Home,
+  env: NodeJS.ProcessEnv,
+  options: { port?: number; host?: string },
+): Promise<number> {
   const target = temporalTarget(env, home);
   const interrupt = onInterrupt(() => {});
   const page = await openPage({ home, env, target, ...options });
@@ -38,14 +45,22 @@ export interface PageOptions {
   target: Target;
   /** Taken if it is free, and nothing else then; left out, the usual one or any. */
   port?: number;
+  /** Beyond loopback it needs a token. */
+  host?: string;
 }
 
 /** The live page, fed by the store and by the server while one answers. */
-export async function openPage({ home, env, target, port }: PageOptions): Promise<PageServer> {
+/**
+ * @throws CliError for a token that cannot be used, a host that needs one, and a port that is taken
+ */
+export async function openPage({ home, env, target, port, host = '127.0.0.1' }: PageOptions): Promise<PageServer> {
+  const { token, problem } = readToken(env, tokenVariable);
+  const refused = problem ?? refusedHost('The live page', host, token, tokenVariable);
+  if (refused !== null) throw new CliError(refused);
   const server = createConnection(target);
   try {
     const sources = await createSources(server.client, { home, env });
-    const page = await listenOn(sources, port);
+    const page = await listenOn(sources, { port, host, token });
     return {
       ...page,
       async close() {
@@ -59,13 +74,16 @@ export async function openPage({ home, env, target, port }: PageOptions): Promis
   }
 }
 
-async function listenOn(sources: AnswerSources, port: number | undefined): Promise<PageServer> {
+async function listenOn(
+  sources: AnswerSources,
+  { port, ...at }: { port: number | undefined; host: string; token: string | undefined },
+): Promise<PageServer> {
   try {
-    return await startPage(sources, port ?? usualPort);
+    return await startPage(sources, { ...at, port: port ?? usualPort });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     if (port !== undefined) throw new CliError(`Port ${port} is taken: choose another with --port, or leave it out.`);
-    return startPage(sources, 0);
+    return startPage(sources, { ...at, port: 0 });
   }
 }
 

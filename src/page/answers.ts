@@ -27,6 +27,7 @@ export interface PageAnswer {
   status: number;
   type: string;
   body: string;
+  headers?: Record<string, string>;
 }
 
 /** Problems of one page of a run's list. */

@@ -79,10 +79,11 @@ const loopback = /^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d{1,5})?$/i;
 /**
  * Whether a request was meant for this page. A name that somebody else's page made point at this machine (DNS rebinding)
  * comes as another host; the port may be another one, that of a tunnel. What a foreign page fetches or frames is not
- * answered; a link on one may be followed.
+ * answered; a link on one may be followed. Where a token is demanded any name will do: a name that is not the page's own
+ * has no cookie.
  */
-export function isForUs({ host = '', site, mode, dest }: RequestOrigin): boolean {
-  if (!loopback.test(host)) return false;
+export function isForUs({ host = '', site, mode, dest }: RequestOrigin, hasToken = false): boolean {
+  if (!hasToken && !loopback.test(host)) return false;
   const isOwn = site === undefined || site === 'same-origin' || site === 'none';
   return isOwn || (mode === 'navigate' && dest === 'document');
 }

@@ -42,7 +42,12 @@ describe.skipIf(!hasBrowser)('the live page of a run whose worker was killed in 
     lab = await openLab(home.artifacts);
     plan = (await findPlan(lab.store, 'lab')) as Plan;
     problem = (await lab.store.getLines<Problem>(plan.search.problems))[brokenOffProblem] as Problem;
-    const target = { connectionOptions: { address: nowhere }, namespace: 'default', address: nowhere };
+    const target = {
+      connectionOptions: { address: nowhere },
+      namespace: 'default',
+      address: nowhere,
+      dataConverter: {},
+    };
     live = await openLivePage({ home, env: {}, target, port: 0 });
     browser = await openBrowser();
   });

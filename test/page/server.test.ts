@@ -31,7 +31,7 @@ beforeAll(async () => {
       return runStatus({ progress, workflowId: 'astro/lab', status: null, source: 'store', ...times });
     },
   };
-  page = await startPage(sources, 0);
+  page = await startPage(sources, { port: 0 });
 }, 60_000);
 afterAll(async () => {
   await page?.close();
