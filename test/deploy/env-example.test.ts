@@ -11,6 +11,7 @@ const notSettings = new Map([
   ),
   ['HF_HUB_OFFLINE', 'the engine is offline unless somebody develops it'],
   ['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED', 'the store sets it'],
+  ['NAME', 'messages show by it how a variable is named'],
   ['RAY_AUTH_MODE', "a message names this setting of Ray's own server"],
 ]);
 
