@@ -8,10 +8,13 @@ import { choosePort } from '../src/cli/ports.ts';
 import { startChild } from '../src/cli/processes.ts';
 import { openServices } from '../src/services/index.ts';
 import { openStore } from '../src/services/store/open.ts';
+import { bucketContents } from './bucket-contents.ts';
 import { createPart, type Part } from './part.ts';
+import type { S3Server } from './s3-server.ts';
 import type { Target } from './schedule.ts';
 import type { ScriptedWorkerOptions } from './scripted-worker.ts';
 import { slowServices } from './slow-services.ts';
+import { type Contents, folderContents } from './stored.ts';
 
 /** Temporal server, model service and worker of one run, in processes of their own with a folder of their own. */
 export interface Bed {
@@ -19,6 +22,7 @@ export interface Bed {
   /** Of the Temporal server, for as long as the bed is there. */
   address: string;
   parts: ReadonlyMap<Target, Part>;
+  contents: Contents;
   /** The run's store and services, for whoever wants to look at them from here. */
   deps: ActivityDeps;
   /** Rejects when a part cannot be kept running; never resolves. */
@@ -26,14 +30,22 @@ export interface Bed {
   stop(): Promise<void>;
 }
 
-export type BedKind =
-  /** The worker of `astroflow worker`, and the bundled engine. */
-  | { kind: 'engine' }
+export type BedKind = (
+  | /** The worker of `astroflow worker`, and the bundled engine. */
+  { kind: 'engine' }
   /** A worker whose scripted services take up to `latencyMs` for a call. */
-  | { kind: 'scripted'; bundle: string; latencyMs: number };
+  | { kind: 'scripted'; bundle: string; latencyMs: number }
+) & {
+  /** Where a bucket is the store; left out, a folder is. */
+  s3?: S3Server;
+};
 
 export async function openBed(folder: string, options: BedKind): Promise<Bed> {
-  const home = homeFrom({ ASTROFLOW_HOME: folder }, folder);
+  const bucket = await options.s3?.newBucket();
+  const home = homeFrom(
+    { ASTROFLOW_HOME: folder, ...(bucket !== undefined && { ASTROFLOW_ARTIFACTS: `s3://${bucket}` }) },
+    folder,
+  );
   createHome(home);
   const log = (name: string) => join(home.logs, `${name}-${++logs}.log`);
   let logs = 0;
@@ -87,10 +99,17 @@ export async function openBed(folder: string, options: BedKind): Promise<Bed> {
       const args = [join(packageRoot, 'bin', 'astroflow.js'), 'worker'];
       parts.set(
         'worker',
-        worker(args, { ...env, ASTROFLOW_HOME: folder, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'default' }),
+        worker(args, {
+          ...env,
+          ASTROFLOW_HOME: folder,
+          ASTROFLOW_ARTIFACTS: home.artifacts,
+          TEMPORAL_ADDRESS: address,
+          TEMPORAL_NAMESPACE: 'default',
+        }),
       );
     } else {
-      const given: ScriptedWorkerOptions = { address, folder, bundle: options.bundle, latencyMs: options.latencyMs };
+      const { bundle, latencyMs } = options;
+      const given: ScriptedWorkerOptions = { address, folder, artifacts: home.artifacts, bundle, latencyMs };
       const script = join(packageRoot, 'chaos', 'scripted-worker.ts');
       parts.set('worker', worker(['--import', 'tsx', script, JSON.stringify(given)], process.env));
     }
@@ -107,6 +126,7 @@ export async function openBed(folder: string, options: BedKind): Promise<Bed> {
     home,
     address,
     parts,
+    contents: options.s3 && bucket !== undefined ? bucketContents(options.s3, bucket) : folderContents(home.artifacts),
     deps: { store: await openStore(home.artifacts), services },
     broken,
     stop,

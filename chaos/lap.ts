@@ -6,7 +6,7 @@ import { type Bed, type BedKind, openBed } from './bed.ts';
 import { readLedger } from './ledger.ts';
 import { run, runPipeline } from './run.ts';
 import { type Kill, planKills, type Target } from './schedule.ts';
-import { namesIn, readStored, type Stored } from './stored.ts';
+import type { Stored } from './stored.ts';
 
 /** One configuration run twice: left alone, and with its processes killed. */
 export interface Lap {
@@ -32,8 +32,6 @@ export interface LapOptions {
   signal: AbortSignal;
 }
 
-const pollMs = 25;
-
 export async function runLap(options: LapOptions): Promise<Lap> {
   const { folder, config, beds, say, signal } = options;
   let startedAt = Date.now();
@@ -46,7 +44,7 @@ export async function runLap(options: LapOptions): Promise<Lap> {
     startedAt = Date.now();
     await runPipeline(bed, config, signal);
     const seconds = since();
-    return { stored: readStored(bed.home.artifacts), seconds, ledger: await readLedger(bed.deps, run) };
+    return { stored: await bed.contents.read(), seconds, ledger: await readLedger(bed.deps, run) };
   }).catch(async (error) => {
     await (await opening).stop();
     throw error;
@@ -64,7 +62,7 @@ export async function runLap(options: LapOptions): Promise<Lap> {
     ]);
     return {
       reference: reference.stored,
-      disturbed: readStored(bed.home.artifacts),
+      disturbed: await bed.contents.read(),
       ledgers: { reference: reference.ledger, disturbed: await readLedger(bed.deps, run) },
       engineData: bed.home.engine,
       kills,
@@ -91,9 +89,9 @@ async function killAll(bed: Bed, plan: readonly Kill[], signal: AbortSignal, say
     const part = bed.parts.get(target);
     let stored = 0;
     while (!signal.aborted) {
-      stored = namesIn(bed.home.artifacts).length;
+      stored = await bed.contents.count();
       if (stored >= afterArtifacts) break;
-      await sleep(pollMs);
+      await sleep(bed.contents.pollMs);
     }
     await restarts.get(target);
     await sleep(delayMs, undefined, { signal }).catch(() => {});

@@ -9,10 +9,12 @@ import type { BedKind } from './bed.ts';
 import { engineRun, scriptedRun, shortRun } from './configs.ts';
 import { judge } from './judge.ts';
 import { type Lap, runLap } from './lap.ts';
+import { type S3Server, startS3Server } from './s3-server.ts';
 
 const usage = `npm run chaos -- [options]
   --kills N     processes killed in all (20)
   --seed N      draws who is killed and when (1)
+  --store KIND  where artifacts are: folder, or s3 (a server is started) (folder)
   --engine      the bundled engine instead of scripted services
   --short       a small run: shows that everything works
   --latency MS  most that a scripted call takes (400)
@@ -26,6 +28,7 @@ async function main(): Promise<number> {
     options: {
       kills: { type: 'string', default: '20' },
       seed: { type: 'string', default: '1' },
+      store: { type: 'string', default: 'folder' },
       engine: { type: 'boolean', default: false },
       short: { type: 'boolean', default: false },
       latency: { type: 'string', default: '400' },
@@ -40,15 +43,24 @@ async function main(): Promise<number> {
   const kills = whole('kills', values.kills, 1);
   const seed = whole('seed', values.seed, 0);
   const latencyMs = whole('latency', values.latency, 0);
+  if (!['folder', 's3'].includes(values.store)) throw new RangeError(`--store is folder or s3; not "${values.store}"`);
   const folder = mkdtempSync(join(tmpdir(), 'astroflow-chaos-'));
   const interrupt = onInterrupt(() => console.error('Stopping (Ctrl-C again: at once) …'));
   const startedAt = Date.now();
   const laps: Lap[] = [];
   let keep = values.keep;
+  let s3: S3Server | undefined;
   try {
+    if (values.store === 's3') {
+      s3 = await startS3Server(join(folder, 's3'));
+      // For the workers, and for our own look at what they stored.
+      Object.assign(process.env, s3.env);
+    }
     const beds = values.engine
       ? { reference: engineBed, disturbed: engineBed }
       : await scriptedBeds(join(folder, 'workflows.js'), latencyMs);
+    // The undisturbed run keeps its folder: both kinds of store must end with the same artifacts.
+    if (s3) beds.disturbed = { ...beds.disturbed, s3 };
     const config = values.engine ? engineRun : values.short ? shortRun : scriptedRun;
     for (let left = kills; left > 0; left = kills - laps.reduce((sum, lap) => sum + lap.kills.length, 0)) {
       const salt = `chaos-${laps.length}`;
@@ -74,6 +86,7 @@ async function main(): Promise<number> {
     throw error;
   } finally {
     interrupt.dispose();
+    await s3?.child.stop();
     if (keep) console.error(`Stores and logs are in ${folder}`);
     else rmSync(folder, { recursive: true, force: true });
   }

@@ -5,7 +5,6 @@ import { describeFailure } from '../src/cli/failure.ts';
 import { rootWorkflow, startRun } from '../src/cli/start.ts';
 import type { RunConfigInput } from '../src/config/schema.ts';
 import type { Bed } from './bed.ts';
-import { namesIn } from './stored.ts';
 
 /** Name of every run: each has a server and a store of its own. */
 export const run = 'chaos';
@@ -23,7 +22,7 @@ export async function runPipeline(bed: Bed, document: RunConfigInput, signal: Ab
     const handle = await startRun(client, { workflow: rootWorkflow, run, document: { ...document } });
     let seen = { artifacts: 0, atMs: Date.now() };
     for (;;) {
-      const artifacts = namesIn(bed.home.artifacts).length;
+      const artifacts = await bed.contents.count();
       if (artifacts !== seen.artifacts) seen = { artifacts, atMs: Date.now() };
       if (Date.now() - seen.atMs > standstillMs)
         throw new Error(`the run has stored nothing for ${standstillMs / 1000} s; the logs say why`);

@@ -14,8 +14,8 @@ export interface S3Server {
   env: Record<string, string>;
   /** For whoever looks at objects behind a store's back. */
   client: S3Client;
-  /** A new, empty bucket. */
-  createBucket(name: string): Promise<void>;
+  /** A new, empty bucket; its name. */
+  newBucket(): Promise<string>;
 }
 
 const startupMs = 60_000;
@@ -38,8 +38,11 @@ export async function startS3Server(folder: string): Promise<S3Server> {
     env: { ...process.env, BIND_HOST: '127.0.0.1', GATEWAY_PORT: `${port}`, TMPDIR: folder, LOG_LEVEL: 'WARNING' },
   });
   const url = `http://127.0.0.1:${port}`;
+  // As the store does; see there.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
   const client = new S3Client({ endpoint: url, region: 'us-east-1', forcePathStyle: true, credentials });
+  let buckets = 0;
   await answering(url, child);
   return {
     child,
@@ -51,8 +54,10 @@ export async function startS3Server(folder: string): Promise<S3Server> {
       AWS_ENDPOINT_URL_S3: url,
     },
     client,
-    async createBucket(Bucket) {
+    async newBucket() {
+      const Bucket = `bucket-${++buckets}`;
       await client.send(new CreateBucketCommand({ Bucket }));
+      return Bucket;
     },
   };
 }

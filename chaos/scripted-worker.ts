@@ -12,15 +12,17 @@ export interface ScriptedWorkerOptions {
   address: string;
   /** Home folder of the run. */
   folder: string;
+  /** Where its artifacts are. */
+  artifacts: string;
   /** File with the workflow bundle: made once, since this process starts often. */
   bundle: string;
   latencyMs: number;
 }
 
 /** A worker like that of `astroflow worker`, with scripted services that take their time and keep a journal. */
-const { address, folder, bundle, latencyMs } = JSON.parse(process.argv[2] ?? '{}') as ScriptedWorkerOptions;
+const { address, folder, artifacts, bundle, latencyMs } = JSON.parse(process.argv[2] ?? '{}') as ScriptedWorkerOptions;
 installRuntime({});
-const home = homeFrom({ ASTROFLOW_HOME: folder }, folder);
+const home = homeFrom({ ASTROFLOW_HOME: folder, ASTROFLOW_ARTIFACTS: artifacts }, folder);
 const connection = await NativeConnection.connect({ address });
 const workers = await createWorkers({
   connection,

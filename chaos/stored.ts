@@ -6,6 +6,19 @@ import { unpack } from '../src/services/store/encoding.ts';
 /** Content of every artifact below a store's folder, by name, in the order they were stored. */
 export type Stored = ReadonlyMap<string, Buffer>;
 
+/** What lies in a bed's store, looked at behind the store's back. */
+export interface Contents {
+  /** How many artifacts there are. */
+  count(): Promise<number>;
+  read(): Promise<Stored>;
+  /** How often it may be counted without being in the way. */
+  pollMs: number;
+}
+
+export function folderContents(root: string): Contents {
+  return { count: async () => namesIn(root).length, read: async () => readStored(root), pollMs: 25 };
+}
+
 export function readStored(root: string): Stored {
   return new Map(
     namesIn(root)

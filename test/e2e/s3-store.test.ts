@@ -16,11 +16,12 @@ import { describeStore } from '../services/store-contract.ts';
 
 let folder: string;
 let server: S3Server;
+let bucket: string;
 let prefixes = 0;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'astroflow-s3-'));
   server = await startS3Server(folder);
-  await server.createBucket('artifacts');
+  bucket = await server.newBucket();
   for (const [name, value] of Object.entries(server.env)) vi.stubEnv(name, value);
 });
 afterAll(async () => {
@@ -31,8 +32,8 @@ afterAll(async () => {
 
 const newPrefix = () => `tests/${++prefixes}`;
 const storeAt = (prefix: string, options?: S3Options) =>
-  s3Store({ kind: 's3', bucket: 'artifacts', prefix, addressing: null }, options);
-const object = (prefix: string, name: string) => ({ Bucket: 'artifacts', Key: `${prefix}/${name}` });
+  s3Store({ kind: 's3', bucket, prefix, addressing: null }, options);
+const object = (prefix: string, name: string) => ({ Bucket: bucket, Key: `${prefix}/${name}` });
 
 async function rawRead(prefix: string, name: string): Promise<Buffer> {
   const { Body } = await server.client.send(new GetObjectCommand(object(prefix, name)));
@@ -43,7 +44,7 @@ describeStore('a store in an S3 bucket', async () => {
   const prefix = newPrefix();
   return {
     store: storeAt(prefix),
-    second: await openStore(`s3://artifacts/${prefix}`),
+    second: await openStore(`s3://${bucket}/${prefix}`),
     rawRead: (name) => rawRead(prefix, name),
     async rawWrite(name, Body) {
       await server.client.send(new PutObjectCommand({ ...object(prefix, name), Body }));
@@ -66,7 +67,7 @@ describe('a store in an S3 bucket', () => {
       const { writer, padding } = await clients[0]!.getJson<{ writer: number; padding: string }>(refs[0]!);
       expect(padding).toBe(`${writer}`.repeat(size));
     }
-    const { Uploads } = await server.client.send(new ListMultipartUploadsCommand({ Bucket: 'artifacts' }));
+    const { Uploads } = await server.client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
     expect(Uploads ?? []).toEqual([]);
   });
 
@@ -80,7 +81,7 @@ describe('a store in an S3 bucket', () => {
     await server.client.send(
       new CopyObjectCommand({
         ...object(prefix, 'k/copy.jsonl'),
-        CopySource: `artifacts/${prefix}/k/rows.jsonl`,
+        CopySource: `${bucket}/${prefix}/k/rows.jsonl`,
         MetadataDirective: 'REPLACE',
       }),
     );
@@ -97,7 +98,7 @@ describe('a store in an S3 bucket', () => {
 
   it('says where an object is, and what is wrong with a bucket that is not there', async () => {
     const store = storeAt('a/b');
-    expect(store.locate('runs/r/report.md')).toBe('s3://artifacts/a/b/runs/r/report.md');
+    expect(store.locate('runs/r/report.md')).toBe(`s3://${bucket}/a/b/runs/r/report.md`);
     const nowhere = await openStore('s3://no-such-bucket/a');
     await expect(nowhere.check()).rejects.toMatchObject({
       name: 'ServiceError',

@@ -9,7 +9,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { ServiceError } from '../errors.ts';
 import { MAX_CONTENT_BYTES } from './encoding.ts';
-import { attempts, type S3Timings } from './s3-client.ts';
+import type { S3Patience } from './s3-client.ts';
 import { explain, isAbsent, isConflict, isTaken } from './s3-errors.ts';
 
 export type Metadata = Record<string, string>;
@@ -45,7 +45,7 @@ type Expected = (error: unknown) => boolean;
 /** Pause before a conditional write is tried again that met another one; doubles. */
 const conflictPauseMs = 50;
 
-export function openBucket(name: string, client: S3Client, timings: S3Timings): Bucket {
+export function openBucket(name: string, client: S3Client, patience: S3Patience): Bucket {
   const where = (key: string) => `s3://${name}/${key}`;
 
   async function request<T>(
@@ -54,7 +54,7 @@ export function openBucket(name: string, client: S3Client, timings: S3Timings): 
     lets: Expected = () => false,
   ): Promise<T> {
     try {
-      return await run(AbortSignal.timeout(timings.operationMs));
+      return await run(AbortSignal.timeout(patience.operationMs));
     } catch (error) {
       throw lets(error) ? error : explain(error, what);
     }
@@ -110,13 +110,13 @@ export function openBucket(name: string, client: S3Client, timings: S3Timings): 
           });
         } catch (error) {
           const isWorthIt = error instanceof ServiceError && error.kind === 'retryable' && error.status === undefined;
-          if (!isWorthIt || attempt === attempts) throw error;
+          if (!isWorthIt || attempt === patience.attempts) throw error;
         }
       }
     },
     async open(key) {
       const what = `cannot read ${where(key)}`;
-      const found = await ifThere(what, () => get(key, AbortSignal.timeout(timings.operationMs)));
+      const found = await ifThere(what, () => get(key, AbortSignal.timeout(patience.operationMs)));
       if (found === null) return null;
       const body = found.Body as Readable;
       return {
@@ -145,7 +145,7 @@ export function openBucket(name: string, client: S3Client, timings: S3Timings): 
         } catch (error) {
           if (isTaken(error)) return false;
           if (!isConflict(error)) throw error;
-          if (attempt === attempts) throw explain(error, what);
+          if (attempt === patience.attempts) throw explain(error, what);
           await sleep(conflictPauseMs * 2 ** attempt * Math.random());
         }
       }

@@ -16,7 +16,7 @@ import {
 } from './encoding.ts';
 import type { S3Location } from './location.ts';
 import { type Metadata, openBucket, type Upload } from './s3-bucket.ts';
-import { createClient, type S3Timings, usualTimings } from './s3-client.ts';
+import { createClient, type S3Patience, usualPatience } from './s3-client.ts';
 import { checksConditionOfParts, createInParts } from './s3-multipart.ts';
 import type { ArtifactStore } from './store.ts';
 
@@ -25,7 +25,7 @@ const usualPartBytes = 16 * 1024 * 1024;
 
 export interface S3Options {
   env?: NodeJS.ProcessEnv;
-  timings?: Partial<S3Timings>;
+  patience?: Partial<S3Patience>;
   partBytes?: number;
 }
 
@@ -36,8 +36,8 @@ export interface S3Options {
  */
 export function s3Store(location: S3Location, options: S3Options = {}): ArtifactStore {
   const { env = process.env, partBytes = usualPartBytes } = options;
-  const timings = { ...usualTimings, ...options.timings };
-  const bucket = openBucket(location.bucket, createClient(location, timings, env), timings);
+  const patience = { ...usualPatience, ...options.patience };
+  const bucket = openBucket(location.bucket, createClient(location, patience, env), patience);
   const root = location.prefix === '' ? '' : `${location.prefix}/`;
   const keyOf = (name: string) => root + checkName(name);
   const locate = (name: string) => `s3://${location.bucket}/${keyOf(name)}`;
