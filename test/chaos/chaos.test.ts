@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../src/cli/paths.ts';
 
 describe('a run whose worker and server are killed', () => {
-  it('ends with the bytes, steps and credit of a run that was left alone', () => {
-    const args = ['--import', 'tsx', 'chaos/main.ts', '--short', '--kills', '2', '--seed', '1'];
+  it('ends, on an S3 server, with the bytes, steps and credit of a run that was left alone in a folder', () => {
+    const args = ['--import', 'tsx', 'chaos/main.ts', '--short', '--kills', '2', '--seed', '1', '--store', 's3'];
     const { status, stdout, stderr } = spawnSync(process.execPath, args, {
       cwd: packageRoot,
       encoding: 'utf8',
