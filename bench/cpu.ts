@@ -7,7 +7,18 @@ const msPerTick = 10;
 /** What the bed's processes have burnt so far: subtract two readings. */
 export function readCpu(pids: { server: number | null; engine: number | null }): Cpu {
   const { user, system } = process.cpuUsage();
-  return { worker: (user + system) / 1000, server: cpuMs(pids.server), engine: cpuMs(pids.engine) };
+  return { worker: (user + system) / 1000, server: readCpuMs(pids.server), engine: readCpuMs(pids.engine) };
+}
+
+/** Resident memory of a process; null where the system does not tell. */
+export function memoryBytes(pid: number | null): number | null {
+  if (pid === null) return null;
+  try {
+    const [, kib] = readFileSync(`/proc/${pid}/status`, 'utf8').match(/^VmRSS:\s+(\d+) kB/m) ?? [];
+    return kib === undefined ? null : Number(kib) * 1024;
+  } catch {
+    return null;
+  }
 }
 
 export function cpuBetween(before: Cpu, after: Cpu): Cpu {
@@ -41,7 +52,8 @@ export function findDescendant(args: readonly string[]): number | null {
   return found[0] ?? null;
 }
 
-function cpuMs(pid: number | null): number | null {
+/** CPU that a process has used; null where the system does not tell. */
+export function readCpuMs(pid: number | null): number | null {
   return pid === null ? null : (statOf(pid)?.cpuMs ?? null);
 }
 

@@ -19,6 +19,8 @@ export interface DevServerOptions {
   /** Taken if free; else, or left out, any free port. */
   port?: number;
   uiPort?: number;
+  /** Runs on one queue are served in turn, and not as their work came; on unless a measurement wants it otherwise. */
+  fairness?: boolean;
   env?: NodeJS.ProcessEnv;
 }
 
@@ -33,7 +35,7 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
     const child = startChild({
       name: 'temporal',
       command: options.binary,
-      args: serverArguments({ port, uiPort, database: options.database }),
+      args: serverArguments({ port, uiPort, database: options.database, fairness: options.fairness }),
       logFile: options.logFile,
       ...(options.env && { env: options.env }),
     });
@@ -50,11 +52,15 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
   }
 }
 
-export function serverArguments(o: { port: number; uiPort: number; database?: string | undefined }): string[] {
+export function serverArguments(o: {
+  port: number;
+  uiPort: number;
+  database?: string | undefined;
+  fairness?: boolean | undefined;
+}): string[] {
   const args = ['server', 'start-dev', '--ip', '127.0.0.1', '--port', `${o.port}`, '--ui-port', `${o.uiPort}`];
   args.push('--log-level', 'error');
-  // Off unless asked for: runs on one queue are served in turn, and not as their work came.
-  args.push('--dynamic-config-value', 'matching.enableFairness=true');
+  args.push('--dynamic-config-value', `matching.enableFairness=${o.fairness ?? true}`);
   for (const { name, type } of wantedAttributes) args.push('--search-attribute', `${name}=${type}`);
   // Without these two every transaction is flushed to disk, which makes the server three times slower.
   if (o.database !== undefined)

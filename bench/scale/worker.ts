@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { NativeConnection } from '@temporalio/worker';
+import { installRuntime } from '../../src/cli/runtime.ts';
+import { openServices } from '../../src/services/index.ts';
+import { folderStore } from '../../src/services/store/folder.ts';
+import { createWorkers } from '../../src/workers/worker.ts';
+import { countedStore, noCounts, type StoreCounts } from './counted-store.ts';
+
+/** What the process gets as its only argument, as JSON. */
+export interface ScaleWorkerOptions {
+  /** Of the Temporal server. */
+  address: string;
+  artifacts: string;
+  /** File with the workflow bundle. */
+  bundle: string;
+  /** How long every call of the scripted sampler takes. */
+  latencyMs: number;
+  sampleEveryMs: number;
+}
+
+/** What it prints, one line of JSON each time: everything since its start. */
+export interface WorkerSample {
+  pid: number;
+  rssBytes: number;
+  heapBytes: number;
+  cpuMs: number;
+  store: StoreCounts;
+  /** Calls of the sampler that were answered, by the content key of the search that made them. */
+  calls: Record<string, number>;
+}
+
+/** A worker like that of `astroflow worker` with scripted services, which says what it uses until it is told to stop. */
+const options = JSON.parse(process.argv[2] ?? '{}') as ScaleWorkerOptions;
+installRuntime({});
+const counts: StoreCounts = { ...noCounts };
+const calls: Record<string, number> = {};
+const open = openServices({});
+const connection = await NativeConnection.connect({ address: options.address });
+const workers = await createWorkers({
+  connection,
+  namespace: 'default',
+  deps: {
+    store: countedStore(folderStore(options.artifacts), counts),
+    services: (policy) => {
+      const services = open(policy);
+      const { sampler } = services;
+      return {
+        ...services,
+        sampler: {
+          ...sampler,
+          async sample(request, signal) {
+            if (options.latencyMs > 0) await sleep(options.latencyMs, undefined, { signal });
+            const result = await sampler.sample(request, signal);
+            const key = request.callId.split('/')[1] ?? '';
+            calls[key] = (calls[key] ?? 0) + 1;
+            return result;
+          },
+        },
+      };
+    },
+  },
+  workflowBundle: { codePath: options.bundle },
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => workers.shutdown());
+
+function say(): void {
+  const { rss, heapUsed } = process.memoryUsage();
+  const { user, system } = process.cpuUsage();
+  const sample: WorkerSample = {
+    pid: process.pid,
+    rssBytes: rss,
+    heapBytes: heapUsed,
+    cpuMs: (user + system) / 1000,
+    store: counts,
+    calls,
+  };
+  console.log(JSON.stringify(sample));
+}
+
+const timer = setInterval(say, options.sampleEveryMs);
+say();
+await workers.run();
+clearInterval(timer);
+say();
+await connection.close();
