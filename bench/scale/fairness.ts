@@ -27,18 +27,17 @@ interface Shape {
   latencyMs: number;
 }
 
-const shapes: Record<'full' | 'quick', Shape> = {
-  // Calls so long that slots are what is scarce, and not the CPU: 64 of them, against 640 in flight.
-  full: { small: 32, shards: 10, concurrency: 64, latencyMs: 2000 },
-  quick: { small: 4, shards: 2, concurrency: 64, latencyMs: 500 },
-};
+/** Activities of two calls each. They are so long that slots are what is scarce, and not the CPU. */
+const shape: Shape = { small: 32, shards: 5, concurrency: 64, latencyMs: 4000 };
 
-/** How long a small run takes alone, and beside one that has ten times the slots' work waiting. */
+/** What a worker process samples at once. */
+const slots = 64;
+
+/** How long a small run takes alone, and beside one that has four times the slots' work waiting. */
 export async function measureFairness(
   folder: string,
-  { quick, say }: { quick: boolean; say: (text: string) => void },
+  { say }: { say: (text: string) => void },
 ): Promise<FairnessResult[]> {
-  const shape = quick ? shapes.quick : shapes.full;
   const cases = [
     { name: 'alone', backlog: 0, fairness: true },
     { name: 'beside a large run, fairness off', backlog: shape.shards * shape.concurrency, fairness: false },
@@ -55,7 +54,7 @@ export async function measureFairness(
       fairness: one.fairness,
     });
     try {
-      results.push({ ...one, ...(await measureCase(bed, shape, one.backlog)) });
+      results.push({ ...one, ...(await measureCase(bed, one.backlog)) });
     } finally {
       await bed.close();
     }
@@ -63,7 +62,7 @@ export async function measureFairness(
   return results;
 }
 
-async function measureCase(bed: ScaleBed, shape: Shape, backlog: number) {
+async function measureCase(bed: ScaleBed, backlog: number) {
   const start = (run: string, search: Parameters<typeof scriptedSearch>[1]) =>
     bed.client.workflow.start<typeof searchCorpus>('searchCorpus', {
       workflowId: `astro/${run}/search`,
@@ -81,7 +80,7 @@ async function measureCase(bed: ScaleBed, shape: Shape, backlog: number) {
           concurrency: shape.concurrency,
         });
   // Until all that may be in flight is waiting in the queue.
-  if (large !== null) await waitFor(bed, async () => (await waiting(bed)) >= (backlog - 64) * 0.9);
+  if (large !== null) await waitFor(bed, async () => (await waiting(bed)) >= (backlog - slots) * 0.9);
   const before = callsIn(bed);
   const startedAt = performance.now();
   const small = await start('small', { ...once, problems: shape.small, shards: 1, concurrency: shape.small });
@@ -131,7 +130,7 @@ export function fairnessTable(results: readonly FairnessResult[]): Table {
     ['the small run', 'waiting before it', 'first call after', 'finished after', 'its calls', "the large run's", ''],
     ...results.map(({ name, backlog, seconds, firstCallSeconds, calls }) => [
       name,
-      integer(Math.max(0, backlog - 64)),
+      integer(Math.max(0, backlog - slots)),
       `${fixed(firstCallSeconds)} s`,
       `${fixed(seconds)} s`,
       integer(calls.small),

@@ -11,6 +11,8 @@ export interface HistorySizes {
   largestPayload: number;
   activities: number;
   workflowTasks: number;
+  /** Activities of the histories that were read, by the worker process that completed them. */
+  activitiesBy: Record<string, number>;
 }
 
 /** Evenly spread over all runs of a type: enough for means, and of parents all that there are. */
@@ -29,11 +31,13 @@ export async function measureHistories(client: Client): Promise<Record<string, H
   for (const [type, all] of runs) {
     const step = Math.max(1, Math.ceil(all.length / mostRead));
     const chosen = all.filter((_, i) => i % step === 0);
-    let [activities, workflowTasks, largestPayload] = [0, 0, 0];
+    let [workflowTasks, largestPayload] = [0, 0];
+    const activitiesBy: Record<string, number> = {};
     for (const { workflowId, runId } of chosen) {
       const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
       for (const event of history.events ?? []) {
-        if (event.activityTaskCompletedEventAttributes) activities += 1;
+        const by = event.activityTaskCompletedEventAttributes?.identity;
+        if (by) activitiesBy[by] = (activitiesBy[by] ?? 0) + 1;
         if (event.workflowTaskCompletedEventAttributes) workflowTasks += 1;
       }
       largestPayload = Math.max(largestPayload, largestIn(history));
@@ -45,8 +49,9 @@ export async function measureHistories(client: Client): Promise<Record<string, H
       events: sizesOf(all.map((run) => run.events)),
       bytes: sizesOf(all.map((run) => run.bytes)),
       largestPayload,
-      activities: activities * scale,
+      activities: Object.values(activitiesBy).reduce((sum, count) => sum + count, 0) * scale,
       workflowTasks: workflowTasks * scale,
+      activitiesBy,
     };
   }
   return found;

@@ -54,7 +54,7 @@ async function main(): Promise<void> {
   };
   try {
     if (values.fairness) {
-      const results = await measureFairness(folder, { quick, say });
+      const results = await measureFairness(folder, { say });
       console.log(`\n${layOut(fairnessTable(results))}\n`);
       writeJson(values.json, { schema: 'astroflow.bench-fairness/1', ...about, results });
     } else {

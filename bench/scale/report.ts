@@ -36,6 +36,7 @@ export function scaleTable(results: readonly ScaleResult[]): Table {
     row('search', (r) => fixed(r.seconds.search), 's'),
     row('problems per hour', (r) => integer((r.problems / r.seconds.search) * 3600), ''),
     row('activities', (r) => fixed(r.activities / r.seconds.search), '/s'),
+    row('activities by process', shares, '%'),
     row('workflow tasks', (r) => fixed(r.workflowTasks / r.seconds.search), '/s'),
     row('server per problem', (r) => fixed(perProblem(r.cpuMs.server, r)), 'CPU ms'),
     row('workers per problem', (r) => fixed(perProblem(r.cpuMs.workers, r)), 'CPU ms'),
@@ -87,6 +88,13 @@ export function growth(small: ScaleResult, large: ScaleResult): Table {
     ratio('artifact bytes', (r) => r.bytes.artifacts / r.problems),
     ratio('linearisation time', (r) => r.seconds.linearize / r.problems),
   ];
+}
+
+/** How the processes shared the problems' activities, of the histories that were read. */
+function shares({ histories }: ScaleResult): string {
+  const counts = Object.values(histories.searchProblem?.activitiesBy ?? {});
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  return counts.map((count) => fixed((count / total) * 100, 0)).join(' / ');
 }
 
 /** Above it something grows faster than the problems do; figures of a shared machine move by a tenth or two. */

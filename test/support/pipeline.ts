@@ -75,7 +75,12 @@ export interface Pipeline {
 export async function startPipeline(dataConverter: DataConverter = {}): Promise<Pipeline> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const env = await TestWorkflowEnvironment.createLocal({
-    server: { executable: { type: 'existing-path', path: temporalBinary() }, log: { format: 'json', level: 'error' } },
+    server: {
+      executable: { type: 'existing-path', path: temporalBinary() },
+      log: { format: 'json', level: 'error' },
+      // As `up` and `demo` start it.
+      extraArgs: ['--dynamic-config-value', 'matching.enableFairness=true'],
+    },
   });
   const folder = await mkdtemp(join(tmpdir(), 'astroflow-test-'));
   const store = folderStore(folder);

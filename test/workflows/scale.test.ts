@@ -1,0 +1,105 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ArtifactStore } from '../../src/services/store/store.ts';
+import { eventCounts, historyOf } from '../support/history.ts';
+import { type Pipeline, scriptedPolicy, startPipeline } from '../support/pipeline.ts';
+
+let pipeline: Pipeline;
+beforeAll(async () => {
+  pipeline = await startPipeline();
+});
+afterAll(() => pipeline?.close());
+
+/** Pages of the large run that wait for the one slot of the CPU queue. */
+const backlog = 30;
+
+describe('two runs on one queue', () => {
+  it('are served in turn: the small one does not wait for all that the large one has waiting', async () => {
+    const index = closedIndex();
+    await pipeline.withWorkers(
+      async (taskQueue) => {
+        const start = (run: string, problems: number) =>
+          pipeline.client.workflow.start('searchCorpus', {
+            workflowId: `astro/${run}/search`,
+            taskQueue,
+            args: [
+              {
+                run,
+                salt: run,
+                policy: scriptedPolicy,
+                search: { problems: { split: 'train', count: problems }, rounds: 1, pageSize: 1, shards: problems },
+              },
+            ],
+          });
+        const large = await start('large', backlog + 1);
+        await expect.poll(() => waiting(`${taskQueue}-cpu`), { timeout: 30_000 }).toBe(backlog);
+        const small = await start('small', 1);
+        await expect.poll(() => waiting(`${taskQueue}-cpu`), { timeout: 30_000 }).toBe(backlog + 1);
+        index.open();
+        const { key } = (await small.result()) as { key: string };
+        await large.result();
+        expect(index.written).toHaveLength(backlog + 2);
+        const place = index.written.findIndex((name) => name.startsWith(`search/${key}/`));
+        // Behind the page that was under way, and at most a few that were handed out already.
+        expect(place).toBeLessThanOrEqual(4);
+      },
+      { store: index.store },
+    );
+  });
+});
+
+describe('a search of many pages', () => {
+  it('tells its parent how far it is about forty times, however many pages there are', async () => {
+    const problems = 60;
+    await pipeline.withWorkers(async (taskQueue) => {
+      const handle = await pipeline.client.workflow.start('searchCorpus', {
+        workflowId: 'astro/paged/search',
+        taskQueue,
+        args: [
+          {
+            run: 'paged',
+            policy: scriptedPolicy,
+            search: { problems: { split: 'train', count: problems }, rounds: 1, pageSize: 1 },
+          },
+        ],
+      });
+      await handle.result();
+      const counts = eventCounts(await historyOf(handle));
+      // Every second problem, the first and the last.
+      expect(counts.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED).toBeLessThanOrEqual(problems / 2 + 2);
+    });
+  });
+});
+
+/** A store that lets pages of the search's index wait until it is opened; remembers their order. */
+function closedIndex() {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const written: string[] = [];
+  return {
+    written,
+    open: () => open(),
+    store: (real: ArtifactStore): ArtifactStore => ({
+      ...real,
+      async putLines(name, rows) {
+        if (name.includes('/index-')) {
+          await opened;
+          written.push(name);
+        }
+        return real.putLines(name, rows);
+      },
+    }),
+  };
+}
+
+/** Activities that wait in a queue. */
+async function waiting(queue: string): Promise<number> {
+  const { stats } = await pipeline.client.workflowService.describeTaskQueue({
+    namespace: pipeline.env.namespace ?? 'default',
+    taskQueue: { name: queue },
+    taskQueueType: 2,
+    reportStats: true,
+  });
+  return Number(stats?.approximateBacklogCount ?? 0);
+}
