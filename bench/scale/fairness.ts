@@ -70,6 +70,9 @@ async function measureCase(bed: ScaleBed, backlog: number) {
       args: [scriptedSearch(run, search)],
     });
   const once = { rounds: 1, roundsPerActivity: 1 };
+  // The worker has compiled what it needs.
+  const warmUp = await start('warm-up', { ...once, problems: 1, shards: 1, concurrency: 1 });
+  await Promise.race([warmUp.result(), bed.broken]);
   const large =
     backlog === 0
       ? null

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NativeConnection } from '@temporalio/worker';
 import { installRuntime } from '../../src/cli/runtime.ts';
@@ -59,7 +60,7 @@ const workers = await createWorkers({
       };
     },
   },
-  workflowBundle: { codePath: options.bundle },
+  workflowBundle: { code: readFileSync(options.bundle, 'utf8') },
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => workers.shutdown());
 

@@ -73,6 +73,7 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .option('--run <name>', 'name of the run (default: from the configuration, else the file)')
     .option('--seed <number>', "instead of the configuration's: another seed is another training", count)
     .option('--task-queue <name>', 'queue of the workflows')
+    .option('--priority <1-5>', 'whose work goes first where queues are full, 1 before 2 (default: 3)', oneToFive)
     .option('--wait', 'show progress and the result')
     .action(async (config, options) =>
       finish(await (await import('./start.ts')).startCommand(home, env, config, options)),
@@ -251,6 +252,12 @@ function seconds(text: string): number {
 function count(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('write a whole number, 0 or more.');
+  return value;
+}
+
+function oneToFive(text: string): number {
+  const value = count(text);
+  if (value < 1 || value > 5) throw new InvalidArgumentError('write 1 to 5.');
   return value;
 }
 

@@ -17,6 +17,8 @@ export interface StartOptions {
   /** Instead of the configuration's. */
   seed?: number;
   taskQueue?: string;
+  /** 1 to 5, 1 first; left out, the server's default, 3. */
+  priority?: number;
   wait?: boolean;
 }
 
@@ -31,9 +33,9 @@ export function workflowIdFor(run: string, workflow: string): string {
  */
 export async function startRun(
   client: Client,
-  options: { workflow: string; run: string; document: ConfigDocument; taskQueue?: string },
+  options: { workflow: string; run: string; document: ConfigDocument; taskQueue?: string; priority?: number },
 ): Promise<WorkflowHandle> {
-  const { workflow, run, document, taskQueue = defaultTaskQueue } = options;
+  const { workflow, run, document, taskQueue = defaultTaskQueue, priority } = options;
   const secrets = typedInSecrets(document);
   if (secrets.length > 0)
     throw new CliError(
@@ -48,6 +50,8 @@ export async function startRun(
       args: [{ ...document, run }],
       workflowIdConflictPolicy: 'USE_EXISTING',
       staticSummary: `run ${run}`,
+      // Whatever it starts inherits the priority, and has the run's name as fairness key as well.
+      priority: { fairnessKey: run, ...(priority !== undefined && { priorityKey: priority }) },
       typedSearchAttributes: await startAttributes(client, { run, workflow, document }),
     });
   } catch (error) {
