@@ -1,5 +1,4 @@
 import type { ArtifactRef } from '../core/artifact.ts';
-import type { Problem } from '../core/problem.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
 import { failure } from './failures.ts';
 
@@ -33,11 +32,4 @@ export async function requireArtifact(store: ArtifactStore, name: string, madeBy
     );
   }
   return ref;
-}
-
-export function problemAt(problems: Problem[], index: number): Problem {
-  const problem = problems[index];
-  if (problem === undefined)
-    throw failure('MissingInput', `the problem set has ${problems.length} rows, not row ${index}`);
-  return problem;
 }

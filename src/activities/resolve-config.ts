@@ -12,6 +12,7 @@ import { problemNotes } from '../report/problem-notes.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
 import { failure } from './failures.ts';
+import { storeParts } from './problem-parts.ts';
 import {
   leaveOutOverlap,
   type OverlapRow,
@@ -100,8 +101,10 @@ export function createResolveConfigActivity(deps: ActivityDeps) {
       }),
   };
 
-  function storeProblems({ problems }: ProblemSet): Promise<ArtifactRef> {
-    return store.putLines(artifactNames.problems(sha256Hex(JSON.stringify(problems))), problems);
+  async function storeProblems({ problems }: ProblemSet): Promise<ArtifactRef> {
+    const set = await store.putLines(artifactNames.problems(sha256Hex(JSON.stringify(problems))), problems);
+    await storeParts(store, set, problems);
+    return set;
   }
 
   async function storeDropped(sets: readonly ProblemSet[]): Promise<DroppedProblems[]> {

@@ -10,8 +10,9 @@ import { getTask } from '../core/tasks/index.ts';
 import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
-import { createLoader, problemAt } from './load.ts';
+import { failure } from './failures.ts';
 import { storeLost } from './lost-calls.ts';
+import { createProblemReader } from './problem-parts.ts';
 import { runRound } from './search-round.ts';
 
 /** One problem of a search, by its position in the problem set. */
@@ -67,14 +68,14 @@ export interface IndexedTree {
 }
 
 export function createSearchActivities(deps: ActivityDeps) {
-  const lines = createLoader(deps.store);
+  const problemsOf = createProblemReader(deps.store);
 
   return {
     /** Which problems stand on a page, and which of them have their tree already. */
     readSearchPage: (input: { search: SearchPlan; first: number; count: number }): Promise<SearchPage> =>
       attempt(async () => {
-        const problems = await lines<Problem>(input.search.problems);
-        const page = problems.slice(input.first, input.first + input.count);
+        const { problems } = input.search;
+        const page = await problemsOf(problems, input.first, input.count);
         const slugs = page.map((problem) => problemSlug(problem.id));
         const finished: number[] = [];
         for (const [offset, slug] of slugs.entries()) {
@@ -83,7 +84,7 @@ export function createSearchActivities(deps: ActivityDeps) {
         }
         const task = getTask(input.search.task);
         const titles = page.map((problem) => titleOf(task, problem));
-        return { first: input.first, slugs, titles, finished, total: problems.length };
+        return { first: input.first, slugs, titles, finished, total: problems.count };
       }),
 
     /**
@@ -94,7 +95,9 @@ export function createSearchActivities(deps: ActivityDeps) {
       attempt(async (at) => {
         const { search } = input;
         const task = getTask(search.task);
-        const problem = problemAt(await lines<Problem>(search.problems), input.index);
+        const [problem] = await problemsOf(search.problems, input.index, 1);
+        if (problem === undefined)
+          throw failure('MissingInput', `the problem set has ${search.problems.count} rows, not row ${input.index}`);
         const slug = problemSlug(problem.id);
         const services = deps.services(search.policy);
         await storeLost(deps.store, at, searchCallPrefix(search), (number) =>
@@ -141,9 +144,8 @@ export function createSearchActivities(deps: ActivityDeps) {
     }): Promise<{ index: ArtifactRef; trees: number; solved: number; usage: Usage; reused: number }> =>
       attempt(async () => {
         const { search } = input;
-        const problems = await lines<Problem>(search.problems);
         const made: IndexedTree[] = [];
-        for (const problem of problems.slice(input.first, input.first + input.count)) {
+        for (const problem of await problemsOf(search.problems, input.first, input.count)) {
           const slug = problemSlug(problem.id);
           made.push(await indexTree(deps, search, problem, slug, input.failures[slug]));
         }

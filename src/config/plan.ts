@@ -114,6 +114,9 @@ const indexFolder = ({ key, problems, params }: IndexedSearch) =>
 /** Artifact names that more than one stage must agree on. */
 export const artifactNames = {
   problems: (sha: string) => `problems/${sha}.jsonl`,
+  /** A stretch of a large set, so that whoever needs one problem does not read all. */
+  problemsPart: (set: ArtifactRef, first: number) =>
+    `${set.uri.replace(/\.jsonl$/, '')}/from-${String(first).padStart(7, '0')}.jsonl`,
   dropped: (sha: string) => `problems/${sha.slice(0, 16)}-dropped.jsonl`,
   /** The folder of one problem's search. */
   searchProblem: (key: string, slug: string) => `search/${key}/${slug}`,
