@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
-import type { Usage } from '../core/usage.ts';
+import { type Recorder, recorder } from '../core/metrics.ts';
+import { addUsage, noUsage, type Usage } from '../core/usage.ts';
 import type { Load } from '../services/gate.ts';
 import { toFailure } from './failures.ts';
 
@@ -22,7 +23,12 @@ export interface HeartbeatDetails extends Phase {
   /** How this worker uses the service of that call: how many requests at once, and how many wait. */
   service?: Load;
   unsettled?: Unsettled;
+  /** Answered and not stored, for the metrics of the next attempt; `counted`: this one did it itself. */
+  unsaved?: Usage & { counted?: true };
 }
+
+/** Metrics of an activity: what it is about is added by `src/observe/activity-identity.ts`. */
+export type ActivityRecorder = Recorder<'run' | 'stage' | 'arm'>;
 
 /** What an attempt was answered and had not stored. */
 export interface Unsettled {
@@ -46,7 +52,10 @@ export interface Attempt {
   /** Sends a heartbeat at once; later ones repeat it. */
   report(phase: Phase): void;
   /** Makes a call to a service, which heartbeats name as long as it is in flight. */
-  call<T extends { tokens: number }>(callId: string, load: () => Load | null, make: () => Promise<T>): Promise<T>;
+  call<T extends { usage: Usage }>(callId: string, load: () => Load | null, make: () => Promise<T>): Promise<T>;
+  /** All that was answered so far is stored: `credited` in the metrics. A body that returns has stored the rest. */
+  stored(): void;
+  record: ActivityRecorder;
   /**
    * What to stop elsewhere when an operator cancels. It is left alone when this worker shuts down, or when the attempt
    * was given up for another reason: somebody else goes on.
@@ -63,6 +72,8 @@ export async function attempt<T>(body: (attempt: Attempt) => Promise<T>): Promis
   let phase: Phase = { phase: 'starting' };
   let tokens: number | null = null;
   let unsettled: Unsettled | null = null;
+  let unsaved: Usage & { counted?: true } = noUsage;
+  const record: ActivityRecorder = recorder(context.metricMeter);
   const inFlight: { callId: string; load: () => Load | null }[] = [];
   const stops: (() => Promise<void>)[] = [];
   const beat = () => context.heartbeat(details());
@@ -77,15 +88,26 @@ export async function attempt<T>(body: (attempt: Attempt) => Promise<T>): Promis
       ...(tokens !== null && { tokens }),
       ...(service !== null && { service }),
       ...(unsettled !== null && { unsettled }),
+      ...(unsaved.calls > 0 && { unsaved }),
     };
   }
 
+  const before = context.info.heartbeatDetails as HeartbeatDetails | undefined;
+  if (context.info.attempt > 1) record.add('astroflow_lost_attempts', 1, {});
+  // It died without a word: nobody else can count what it had been answered.
+  if (before?.unsaved && !before.unsaved.counted) countSettled(record, before.unsaved, 'wasted');
+
+  function stored(): void {
+    countSettled(record, unsaved, 'credited');
+    unsaved = noUsage;
+  }
+
   try {
-    return await body({
+    const result = await body({
       number: context.info.attempt,
       activity: `${context.info.workflowExecution?.runId ?? ''}/${context.info.activityId}`,
       signal: context.cancellationSignal,
-      lost: (context.info.heartbeatDetails as HeartbeatDetails | undefined)?.unsettled ?? null,
+      lost: before?.unsettled ?? null,
       unsettled(answers) {
         unsettled = answers && { attempt: context.info.attempt, ...answers };
         beat();
@@ -99,15 +121,24 @@ export async function attempt<T>(body: (attempt: Attempt) => Promise<T>): Promis
         inFlight.push(call);
         try {
           const answer = await make();
-          tokens = (tokens ?? 0) + answer.tokens;
+          tokens = (tokens ?? 0) + answer.usage.completionTokens;
+          unsaved = addUsage(unsaved, answer.usage);
           return answer;
         } finally {
           inFlight.splice(inFlight.indexOf(call), 1);
         }
       },
+      stored,
+      record,
       onCancel: (stop) => void stops.push(stop),
     });
+    stored();
+    return result;
   } catch (error) {
+    countSettled(record, unsaved, 'wasted');
+    unsaved = { ...unsaved, counted: true };
+    // Sent with the failure. Nothing to say, nothing to send.
+    if (unsaved.calls > 0) beat();
     if (context.cancellationSignal.aborted) {
       if (context.cancellationDetails?.cancelRequested) await Promise.allSettled(stops.map((stop) => stop()));
       // A call aborted by cancellation surfaces as whatever the HTTP client throws; Temporal needs its own failure.
@@ -117,4 +148,11 @@ export async function attempt<T>(body: (attempt: Attempt) => Promise<T>): Promis
   } finally {
     clearInterval(timer);
   }
+}
+
+function countSettled(record: ActivityRecorder, usage: Usage, result: 'credited' | 'wasted'): void {
+  if (usage.calls === 0) return;
+  record.add('astroflow_settled_calls', usage.calls, { result });
+  record.add('astroflow_settled_tokens', usage.promptTokens, { kind: 'prompt', result });
+  record.add('astroflow_settled_tokens', usage.completionTokens, { kind: 'completion', result });
 }

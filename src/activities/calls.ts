@@ -14,7 +14,8 @@ export async function callSampler(
   const own = { attempt: at.number, activity: at.activity };
   const { result } = await at.call(request.callId, loadOf(sampler), async () => {
     const result = await sampler.sample({ ...request, ...own }, at.signal);
-    return { result, tokens: result.completionTokens };
+    const { calls, promptTokens, completionTokens } = result;
+    return { result, usage: { calls, promptTokens, completionTokens } };
   });
   return result;
 }
@@ -24,7 +25,7 @@ export async function callModel(at: Attempt, model: TextModel, request: Omit<Tex
   const own = { attempt: at.number, activity: at.activity };
   const { answer } = await at.call(request.callId, loadOf(model), async () => {
     const answer = await model.ask({ ...request, ...own }, at.signal);
-    return { answer, tokens: answer.usage.completionTokens };
+    return { answer, usage: answer.usage };
   });
   return answer;
 }

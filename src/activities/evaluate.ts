@@ -81,6 +81,7 @@ export function createEvaluateActivities(deps: ActivityDeps) {
           recordsOf(input, task, problem, asked[position] as Asked),
         );
         const ref = await store.putLines(name, records);
+        at.stored();
         return chunkResult(await store.getLines<AnswerRecord>(ref), promptTokens);
       }),
   };

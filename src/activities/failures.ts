@@ -31,6 +31,7 @@ export function toFailure(error: unknown): unknown {
     message: error.message,
     nonRetryable: !failureTypes[type].retry,
     details: [{ service: error.service, status: error.status ?? null }],
-    ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: Math.min(error.retryAfterMs, longestWaitMs) }),
+    // A server takes a delay of nothing for "do not retry".
+    ...(error.retryAfterMs ? { nextRetryDelay: Math.min(error.retryAfterMs, longestWaitMs) } : {}),
   });
 }

@@ -8,6 +8,7 @@ import { epochBatch } from '../core/rl/epochs.ts';
 import { remember } from '../core/rl/guards.ts';
 import { summarizeIteration } from '../core/rl/iteration.ts';
 import { buildPolicyBatches } from '../core/rl/policy-data.ts';
+import { policyLag } from '../core/rl/policy-lag.ts';
 import { importanceRatioStats, logprobGap } from '../core/rl/ratios.ts';
 import { outcomeReward } from '../core/rl/reward.ts';
 import { rolloutUsage } from '../core/rl/usage.ts';
@@ -21,6 +22,7 @@ import type { ActivityDeps } from './deps.ts';
 import { failure } from './failures.ts';
 import { isContinued, liveModelAt, saveCheckpoint } from './live-model.ts';
 import { createLoader, requireArtifact } from './load.ts';
+import { recordIteration } from './record-iteration.ts';
 import type { StoredStageResult } from './results.ts';
 import { checkPass, recordedPasses } from './resume-gate.ts';
 import type { IndexedTree } from './search.ts';
@@ -160,6 +162,7 @@ export function createReinforceActivities(deps: ActivityDeps) {
         // Before they are stored: answers that nothing can be trained on would stay for good.
         requireLogprobs(records, 'the sampler (policy.sampler)');
         const ref = await store.putLines(name, records);
+        at.stored();
         return { ref, usage: rolloutUsage(await store.getLines<RolloutRecord>(ref)) };
       }),
 
@@ -176,7 +179,11 @@ export function createReinforceActivities(deps: ActivityDeps) {
         const { params } = plan;
         const name = artifactNames.update(plan.key, iteration);
         const earlier = await store.find(name);
-        if (earlier !== null) return { ...(await store.getJson<UpdateResult>(earlier)), live: null };
+        if (earlier !== null) {
+          const result = await store.getJson<UpdateResult>(earlier);
+          recordIteration(at.record, result.summary);
+          return { ...result, live: null };
+        }
 
         const task = getTask(plan.task);
         const { trainer } = deps.services(plan.policy);
@@ -236,9 +243,23 @@ export function createReinforceActivities(deps: ActivityDeps) {
           usage: rolloutUsage(rollouts),
         };
         const stored = await store.getJson<UpdateResult>(await store.putJson(name, result));
+        recordIteration(at.record, stored.summary);
+        at.record.set('astroflow_rl_policy_lag', await lagOf(plan, rollouts, stored.summary), {});
         return stored.checkpoint.trainerState === saved.checkpoint.trainerState ? result : { ...stored, live: null };
       }),
   };
+
+  /** Earlier versions are looked up only where answers are of another one than is trained. */
+  async function lagOf(plan: RlPlan, rollouts: readonly RolloutRecord[], now: RlIteration): Promise<number> {
+    const used = new Set(rollouts.map(({ policyVersion }) => policyVersion));
+    const versions = [now.policyVersion];
+    const isKnown = () => [...used].every((version) => versions.includes(version));
+    for (let iteration = now.iteration - 1; iteration >= 0 && !isKnown(); iteration--) {
+      const ref = await requireArtifact(store, artifactNames.update(plan.key, iteration), 'reinforce');
+      versions.unshift((await store.getJson<UpdateResult>(ref)).summary.policyVersion);
+    }
+    return policyLag(used, versions);
+  }
 
   async function stageResult(name: string, madeBy: string): Promise<StoredStageResult> {
     return store.getJson<StoredStageResult>(await requireArtifact(store, name, madeBy));

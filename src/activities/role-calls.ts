@@ -49,7 +49,11 @@ export function createRoleCalls(context: { store: ArtifactStore; plan: Linearize
     /** `id` names the ask inside tree and role. */
     async ask(role: Role, id: string, model: TextModel, request: RoleRequest): Promise<WrittenText[]> {
       const name = artifactNames.roleAnswer(plan.key, slug, `${role}-${id}`);
-      const ref = (await store.find(name)) ?? (await store.putJson(name, await call(role, id, model, request)));
+      let ref = await store.find(name);
+      if (ref === null) {
+        ref = await store.putJson(name, await call(role, id, model, request));
+        at.stored();
+      }
       // Another attempt may have stored its answer first; what is stored counts.
       const answer = await store.getJson<RoleAnswer>(ref);
       calls.push(answer.callId);

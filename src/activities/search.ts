@@ -111,6 +111,7 @@ export function createSearchActivities(deps: ActivityDeps) {
           const ref = await deps.store.putJson(artifactNames.searchRound(search.key, slug, tree.rounds), round);
           // Another attempt may have stored this round first; what is stored counts.
           const stored = await deps.store.getJson<SearchRound>(ref);
+          at.stored();
           at.unsettled(null);
           rounds.push(stored);
           tree = applyRound(tree, stored, search.params);

@@ -1,5 +1,5 @@
-import { NativeConnection, Runtime } from '@temporalio/worker';
-import { openServices } from '../services/index.ts';
+import { NativeConnection } from '@temporalio/worker';
+import { type ObservedWorker, observeWorker } from '../observe/observe-worker.ts';
 import { openStore } from '../services/store/open.ts';
 import type { Deployment } from '../workers/deployment.ts';
 import { type HealthServer, serveHealth } from '../workers/health.ts';
@@ -31,18 +31,20 @@ export async function openWorkers(options: {
   deployment?: Deployment | null;
 }): Promise<OpenWorkers> {
   const { target, taskQueue, graceMs, home, env, deployment } = options;
-  // Where the SDK logs: not across a terminal that shows progress.
-  const warn = (message: string) => Runtime.instance().logger.warn(message);
   const store = await openStore(home.artifacts);
   // Before a workflow finds out in the middle of its work.
   await store.check();
   const connection = await connect(target);
+  let observed: ObservedWorker | undefined;
   try {
+    const { namespace, dataConverter } = target;
+    observed = await observeWorker({ store, connection, namespace, dataConverter, env });
     const workers = await createWorkers({
       connection,
-      namespace: target.namespace,
-      dataConverter: target.dataConverter,
-      deps: { store, services: openServices(env, warn) },
+      namespace,
+      dataConverter,
+      deps: observed,
+      tracing: observed.tracing,
       ...(taskQueue !== undefined && { taskQueue }),
       ...(graceMs !== undefined && { graceMs }),
       ...(deployment && { deployment }),
@@ -59,11 +61,13 @@ export async function openWorkers(options: {
         // How they ended was for whoever waits on `running`.
         await running.catch(() => {});
         await health?.close();
+        await observed?.close();
         // A worker that had to be left behind still holds it, and the process ends anyway.
         await connection.close().catch(() => {});
       },
     };
   } catch (error) {
+    await observed?.close();
     await connection.close();
     throw error;
   }

@@ -10,6 +10,8 @@ export type LogFormatter = (entry: LogEntry) => string;
 const facts = [
   ['workflowId', 'workflowId'],
   ['runId', 'runId'],
+  // Of its workflow, as an activity calls it.
+  ['workflowRunId', 'runId'],
   ['activityType', 'activity'],
   ['attempt', 'attempt'],
   ['taskQueue', 'queue'],

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { MetricsExporterConfig } from '@temporalio/worker';
+import { histogramBuckets } from '../core/metrics.ts';
 
 /**
  * Where this process shows the SDK's metrics and ours to Prometheus, by `ASTROFLOW_METRICS_ADDRESS`; undefined: nowhere.
@@ -17,6 +18,7 @@ export function metricsEndpoint(env: NodeJS.ProcessEnv): MetricsExporterConfig |
       countersTotalSuffix: true,
       unitSuffix: true,
       useSecondsForDurations: true,
+      histogramBucketOverrides: histogramBuckets(),
     },
   };
 }

@@ -1,5 +1,6 @@
 import { type Aimd, answered, lowerCeiling, overloaded, startAimd } from '../core/aimd.ts';
 import { ServiceError } from './errors.ts';
+import { type Outcome, outcomeOf } from './outcome.ts';
 
 /** How a service is being used at this moment: small, for heartbeats and people. */
 export interface Load {
@@ -31,6 +32,14 @@ export interface Gate {
 /** The gate of an address. Of several ceilings the smallest counts. */
 export type Gates = (address: string, ceiling?: number) => Gate;
 
+/** Told how services are used, by address; for metrics. */
+export interface GateWatch {
+  /** After every change. */
+  used(address: string, load: Load): void;
+  waited(address: string, ms: number): void;
+  ended(address: string, outcome: Outcome, ms: number): void;
+}
+
 /** Calls back after so many milliseconds, unless it was cancelled before. Injectable for tests. */
 export type Later = (ms: number, callback: () => void) => { cancel(): void; unref(): void };
 
@@ -42,10 +51,14 @@ const realLater: Later = (ms, callback) => {
 /** A service may ask for any time; longer than this, one request is worth the try. */
 const MAX_PAUSE_MS = 60_000;
 
-export function createGates(warn: (message: string) => void = () => {}, later: Later = realLater): Gates {
+export function createGates(
+  warn: (message: string) => void = () => {},
+  later: Later = realLater,
+  watch?: GateWatch,
+): Gates {
   const gates = new Map<string, ReturnType<typeof createGate>>();
   return (address, ceiling) => {
-    const gate = gates.get(address) ?? createGate(address, ceiling, warn, later);
+    const gate = gates.get(address) ?? createGate(address, ceiling, { warn, later, watch });
     gates.set(address, gate);
     if (ceiling !== undefined) gate.lower(ceiling);
     return gate;
@@ -57,18 +70,27 @@ interface Waiting {
   enter(epoch: number): void;
 }
 
-function createGate(address: string, ceiling: number | undefined, warn: (message: string) => void, later: Later) {
+interface GateOptions {
+  warn(message: string): void;
+  later: Later;
+  watch: GateWatch | undefined;
+}
+
+function createGate(address: string, ceiling: number | undefined, { warn, later, watch }: GateOptions) {
   let aimd: Aimd = startAimd(ceiling);
   let inFlight = 0;
   /** Pauses that are not over; the longest decides. */
   let pauses = 0;
   const queue: Waiting[] = [];
 
+  const load = (): Load => ({ limit: aimd.limit, inFlight, waiting: queue.length, paused: pauses > 0 });
+
   function admit(): void {
     while (queue.length > 0 && pauses === 0 && inFlight < aimd.limit) {
       inFlight += 1;
       queue.shift()?.enter(aimd.epoch);
     }
+    watch?.used(address, load());
   }
 
   /** The epoch in which the request may be sent. */
@@ -81,10 +103,12 @@ function createGate(address: string, ceiling: number | undefined, warn: (message
         signal.removeEventListener('abort', abort);
         patience.cancel();
       };
-      const abort = () => {
+      const giveUp = (reason: unknown) => {
         leave();
-        reject(signal.reason);
+        watch?.used(address, load());
+        reject(reason);
       };
+      const abort = () => giveUp(signal.reason);
       const waiting: Waiting = {
         enter(epoch) {
           leave();
@@ -95,8 +119,7 @@ function createGate(address: string, ceiling: number | undefined, warn: (message
         const message =
           `${address} is sent at most ${aimd.limit} requests at once, and ${queue.length} wait; this one gave up after ` +
           `${patienceMs} ms (timeoutMs): lower the concurrency, or raise timeoutMs if that is normal`;
-        leave();
-        reject(new ServiceError('retryable', message, { service: address }));
+        giveUp(new ServiceError('retryable', message, { service: address }));
       });
       signal.addEventListener('abort', abort);
       queue.push(waiting);
@@ -132,7 +155,11 @@ function createGate(address: string, ceiling: number | undefined, warn: (message
 
   return {
     async run<T>(task: (place: Place) => Promise<T>, signal: AbortSignal, patienceMs: number): Promise<T> {
+      const cameAt = performance.now();
       const epoch = await turn(signal, patienceMs);
+      const sentAt = performance.now();
+      watch?.waited(address, sentAt - cameAt);
+      const ended = (outcome: Outcome) => watch?.ended(address, outcome, performance.now() - sentAt);
       let isOverloaded = false;
       const tell = (retryAfterMs?: number) => {
         isOverloaded = true;
@@ -141,8 +168,10 @@ function createGate(address: string, ceiling: number | undefined, warn: (message
       try {
         const result = await task({ overloaded: tell });
         if (!isOverloaded) increase(epoch);
+        ended('answered');
         return result;
       } catch (error) {
+        ended(outcomeOf(error, signal));
         if (saysOverloaded(error)) tell(error.retryAfterMs);
         throw error;
       } finally {
@@ -150,7 +179,7 @@ function createGate(address: string, ceiling: number | undefined, warn: (message
         admit();
       }
     },
-    load: (): Load => ({ limit: aimd.limit, inFlight, waiting: queue.length, paused: pauses > 0 }),
+    load,
     lower(other: number): void {
       aimd = lowerCeiling(aimd, other);
     },

@@ -1,5 +1,5 @@
 import type { PolicyConfig, RoleModelConfig } from '../config/schema.ts';
-import { createGates, type Gates } from './gate.ts';
+import { createGates, type Gates, type GateWatch } from './gate.ts';
 import { createJobs, type Jobs } from './jobs/index.ts';
 import { createPublisher } from './publisher/index.ts';
 import type { Publisher } from './publisher/publisher.ts';
@@ -67,8 +67,12 @@ export function createServices(
 }
 
 /** Services by policy, made once per process: activities ask for them at every call. */
-export function openServices(env: NodeJS.ProcessEnv, warn: Warn = console.warn): (policy: PolicyConfig) => Services {
-  const gates = createGates(warn);
+export function openServices(
+  env: NodeJS.ProcessEnv,
+  warn: Warn = console.warn,
+  watch?: GateWatch,
+): (policy: PolicyConfig) => Services {
+  const gates = createGates(warn, undefined, watch);
   const open = new Map<string, Services>();
   return (policy) => {
     const key = JSON.stringify(policy);

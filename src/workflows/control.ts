@@ -6,6 +6,7 @@ import {
   defineUpdate,
   getExternalWorkflowHandle,
   isCancellation,
+  log,
   setHandler,
   sleep,
 } from '@temporalio/workflow';
@@ -13,6 +14,7 @@ import type { OnFailure } from '../config/plan.ts';
 import { isWorthAsking } from '../core/failures.ts';
 import { type Attention, type Resolution, resolutions } from '../core/progress.ts';
 import { failureType, typedMessage } from './failures.ts';
+import { ownLabels, workflowMetrics } from './metrics.ts';
 import { markAttention } from './search-attributes.ts';
 
 export const pauseUpdate = defineUpdate('pause');
@@ -120,6 +122,8 @@ export function createControl(input: unknown) {
     if (own === undefined) {
       lastAskedMs = Math.max(Date.now(), lastAskedMs + 1);
       own = { attention: { ...question, sinceMs: lastAskedMs } };
+      workflowMetrics().add('astroflow_questions', 1, ownLabels());
+      log.warn(`waits for a person: ${question.what}: ${question.why}`, { offers: Object.keys(question.offers) });
       changed();
     }
     const asked = own;

@@ -1,4 +1,4 @@
-import { CancellationScope, condition } from '@temporalio/workflow';
+import { CancellationScope, condition, log } from '@temporalio/workflow';
 import type { SpokenPlan } from '../activities/role-calls.ts';
 import type { Usage } from '../core/usage.ts';
 import { sampleActivities, shortActivities } from './activities.ts';
@@ -27,6 +27,7 @@ export async function narratePage(
 
   const leaveBehind = (slug: string, error: unknown) => {
     failures[slug] = rootMessage(error);
+    log.warn(`tree left behind: ${failures[slug]}`, { run: plan.run, stage: 'linearize', problem: slug });
     onTree(0);
   };
 

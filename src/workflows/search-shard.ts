@@ -1,4 +1,4 @@
-import { CancellationScope, condition, continueAsNew, executeChild } from '@temporalio/workflow';
+import { CancellationScope, condition, continueAsNew, executeChild, log } from '@temporalio/workflow';
 import type { SearchProgress } from '../activities/search.ts';
 import type { SearchPlan } from '../config/plan.ts';
 import { addUsage, noUsage, type Usage } from '../core/usage.ts';
@@ -6,6 +6,7 @@ import { cpuActivities, shortActivities } from './activities.ts';
 import { createControl } from './control.ts';
 import { isRefusal, isServiceFault, rootMessage, startedByHand } from './failures.ts';
 import { ownShare } from './fair-share.ts';
+import { workflowMetrics } from './metrics.ts';
 import { inheritedAttributes } from './search-attributes.ts';
 import { searchProblem } from './search-problem.ts';
 import { givenPlan, trackStage } from './stage.ts';
@@ -66,6 +67,15 @@ export async function searchShard(input: ShardInput): Promise<ShardResult> {
   let inFlight = 0;
   let fatal: unknown;
 
+  const counted = (outcome: 'solved' | 'unsolved' | 'quarantined' | 'reused', problems = 1) =>
+    workflowMetrics().add('astroflow_problems', problems, { run: plan.run, outcome });
+  const leaveBehind = (slug: string, error: unknown) => {
+    failures[slug] = rootMessage(error);
+    counted('quarantined');
+    log.warn(`problem left behind: ${failures[slug]}`, { run: plan.run, stage: 'search', problem: slug });
+  };
+  if (page.finished.length > 0) counted('reused', page.finished.length);
+
   const search = (index: number, slug: string, title: string) => {
     const workflowId = `astro/${plan.run}/search/${slug}`;
     const child = () => {
@@ -85,20 +95,24 @@ export async function searchShard(input: ShardInput): Promise<ShardResult> {
         skip: {
           does: 'leaves it, and all that failed with it, behind with the reason',
           instead: (error) => {
-            failures[slug] = rootMessage(error);
+            leaveBehind(slug, error);
             return null;
           },
         },
       })
       .then((progress) => {
-        tokens += progress?.usage.completionTokens ?? 0;
+        if (progress === null) return;
+        tokens += progress.usage.completionTokens;
+        counted(progress.solved ? 'solved' : 'unsolved');
       })
       .catch((error) => {
         // One hopeless problem is recorded and left behind; a cancelled run or a refused request is not its fault, and
         // what the service did was put before a person, who chose to abort.
         const isAborted = control.asks() && isServiceFault(error);
-        if (CancellationScope.current().consideredCancelled || isRefusal(error) || isAborted) fatal ??= error;
-        failures[slug] = rootMessage(error);
+        if (CancellationScope.current().consideredCancelled || isRefusal(error) || isAborted) {
+          fatal ??= error;
+          failures[slug] = rootMessage(error);
+        } else leaveBehind(slug, error);
       })
       .finally(() => {
         inFlight -= 1;

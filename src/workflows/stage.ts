@@ -3,6 +3,8 @@ import {
   defineQuery,
   defineSignal,
   getExternalWorkflowHandle,
+  isCancellation,
+  log,
   setCurrentDetails,
   setHandler,
   workflowInfo,
@@ -14,6 +16,8 @@ import type { RunConfig, RunConfigInput } from '../config/schema.ts';
 import { isUnderWay, type Progress, type StageProgress } from '../core/progress.ts';
 import { shortActivities, wholeSetActivities } from './activities.ts';
 import type { Control } from './control.ts';
+import { rootMessage } from './failures.ts';
+import { workflowMetrics } from './metrics.ts';
 import { progressTable, stageTitle } from './progress-table.ts';
 import { markStage } from './search-attributes.ts';
 
@@ -85,6 +89,14 @@ export function trackStage(
   let revision = runStartTime.getTime() * newsPerMs;
   control.begin(onFailure, () => void update({}, true));
 
+  /** A shard's part of the stage is counted by the stage itself. */
+  function showStage(): void {
+    if (stage.note?.startsWith('shard-')) return;
+    const labels = { run, stage: stage.name, arm: stage.arm ?? '' };
+    workflowMetrics().set('astroflow_stage_done', stage.done, labels);
+    workflowMetrics().set('astroflow_stage_total', stage.total, labels);
+  }
+
   /** Never fails: a parent that is gone needs no news, and a cancelled stage notices at its next step. */
   async function update(change: Partial<StageProgress>, isChange = change.state !== undefined): Promise<void> {
     Object.assign(stage, change);
@@ -92,6 +104,7 @@ export function trackStage(
       stage.state = control.state();
       stage.attention = control.attention();
     }
+    showStage();
     setCurrentDetails(progressTable([stage], { paused: control.isPaused(), nowMs: Date.now() }));
     const isNews = reported === undefined || isChange || stage.done === stage.total;
     if (parent === undefined || !(isNews || stage.done - (reported ?? 0) >= newsEvery)) return;
@@ -135,6 +148,9 @@ export async function runStage(
 ): Promise<StageOutcome> {
   const { run, key, onFailure, resultName, startedAtMs = Date.now(), ...start } = options;
   const { name, arm, total } = start;
+  const about = { run, stage: name, ...(arm !== undefined && { arm }) };
+  const ended = (outcome: 'done' | 'reused' | 'failed') =>
+    workflowMetrics().add('astroflow_stages', 1, { run, stage: name, arm: arm ?? '', outcome });
   const track = trackStage({ ...start, startedAtMs }, { run, ...(onFailure && { onFailure }) }, control);
   await track.update({});
   const { findResult, storeResult } = shortActivities();
@@ -142,11 +158,18 @@ export async function runStage(
     findResult.executeWithOptions({ summary: 'is it there already?' }, [{ name: resultName }]),
   );
   if (earlier !== null) {
+    ended('reused');
+    log.info(`stage ${name} was there already`, { ...about, key });
     await track.update({ state: 'reused', done: total, ...sampledBy(earlier), endedAtMs: Date.now() });
     return { ...earlier, reused: true };
   }
+  log.info(`stage ${name} begins`, { ...about, key, done: track.stage.done, total });
   const content = await body(track).catch((error: unknown) => {
-    if (!(error instanceof ContinueAsNew)) track.stage.state = 'failed';
+    if (!(error instanceof ContinueAsNew)) {
+      track.stage.state = 'failed';
+      ended('failed');
+      if (!isCancellation(error)) log.error(`stage ${name} failed: ${rootMessage(error)}`, about);
+    }
     throw error;
   });
   const result = await control.step("storing the stage's result", () =>
@@ -163,6 +186,10 @@ export async function runStage(
       },
     }),
   );
+  const seconds = Math.max(0, result.endedAtMs - result.startedAtMs) / 1000;
+  ended('done');
+  workflowMetrics().set('astroflow_stage_duration_seconds', seconds, { run, stage: name, arm: arm ?? '' });
+  log.info(`stage ${name} is done`, { ...about, seconds, ...result.usage });
   await track.update({ state: 'done', done: total, ...sampledBy(result), endedAtMs: result.endedAtMs });
   return { ...result, reused: false };
 }

@@ -33,6 +33,11 @@ describe('what Temporal sees of a service’s error', () => {
     expect(toFailure(hours)).toMatchObject({ nextRetryDelay: 600_000 });
   });
 
+  it('takes no wait at all as a reason to wait as usual: a server that is told 0 does not retry', () => {
+    const atOnce = new ServiceError('retryable', 'busy', { service: 's', status: 429, retryAfterMs: 0 });
+    expect(toFailure(atOnce)).toMatchObject({ nonRetryable: false, nextRetryDelay: undefined });
+  });
+
   it('lets the next attempt read what a newer release stored', () => {
     expect(toFailure(new NewerArtifact('x is astroflow.plan/9'))).toMatchObject({
       type: 'NewerArtifact',
@@ -84,9 +89,9 @@ describe('an activity’s boundary', () => {
     const load = { limit: 8, inFlight: 2, waiting: 1, paused: false };
     await environment.run(() =>
       attempt(async (at) => {
-        const answered = async (callId: string, tokens: number) => {
+        const answered = async (callId: string, completionTokens: number) => {
           at.report({ phase: 'sample' });
-          return { callId, tokens };
+          return { callId, usage: { calls: 1, promptTokens: 1, completionTokens } };
         };
         await at.call(
           'a',
@@ -105,8 +110,11 @@ describe('an activity’s boundary', () => {
     );
     expect(beats).toEqual([
       { phase: 'sample', callId: 'a', service: load },
-      { phase: 'sample', callId: 'b', tokens: 5 },
-      { phase: 'store', done: 1, total: 2, tokens: 12 },
+      { phase: 'sample', callId: 'b', tokens: 5, unsaved: { calls: 1, promptTokens: 1, completionTokens: 5 } },
+      {
+        ...{ phase: 'store', done: 1, total: 2, tokens: 12 },
+        unsaved: { calls: 2, promptTokens: 2, completionTokens: 12 },
+      },
     ]);
   });
 

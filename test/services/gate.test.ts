@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ServiceError } from '../../src/services/errors.ts';
-import { createGates, type Gate, type Place } from '../../src/services/gate.ts';
+import { createGates, type Gate, type GateWatch, type Load, type Place } from '../../src/services/gate.ts';
+import { type Outcome, outcomeOf } from '../../src/services/outcome.ts';
 
 const { signal } = new AbortController();
 const patience = 60_000;
@@ -208,5 +209,47 @@ describe('a gate', () => {
     gates('http://service', 3);
     gates('http://service', 5);
     expect(gate.load().limit).toBe(3);
+  });
+});
+
+describe('a gate that is watched', () => {
+  it('says how it is used after every change, and how each request ended', async () => {
+    const used: Load[] = [];
+    const ended: Outcome[] = [];
+    let waits = 0;
+    const watch: GateWatch = {
+      used: (address, load) => {
+        expect(address).toBe('http://service');
+        used.push(load);
+      },
+      waited: () => {
+        waits += 1;
+      },
+      ended: (_address, outcome) => ended.push(outcome),
+    };
+    const gate = createGates(() => {}, fakeTimers().later, watch)('http://service', 1);
+    const leaving = new AbortController();
+    const [first, second, third] = [request(gate), request(gate), request(gate, leaving.signal)];
+    await turns();
+    expect(used.at(-1)).toEqual({ limit: 1, inFlight: 1, waiting: 2, paused: false });
+    leaving.abort(new Error('gone'));
+    expect(used.at(-1)).toEqual({ limit: 1, inFlight: 1, waiting: 1, paused: false });
+    await first.answer();
+    await second.fail(busy());
+    await third.done.catch(() => {});
+    expect(used.at(-1)).toEqual({ limit: 1, inFlight: 0, waiting: 0, paused: false });
+    expect([ended, waits]).toEqual([['answered', '429'], 2]);
+  });
+
+  it.each([
+    [new ServiceError('retryable', 'x', { service: 's', status: 503 }), '503'],
+    [new ServiceError('retryable', 'x', { service: 's', timedOut: true }), 'timeout'],
+    [new ServiceError('retryable', 'x', { service: 's', status: 500 }), 'unavailable'],
+    [new ServiceError('lost', 'x', { service: 's', status: 404 }), 'lost'],
+    [new ServiceError('fatal', 'x', { service: 's', status: 400 }), 'refused'],
+    [new TypeError('x'), 'fault'],
+  ])('%s ended as %s', (error, outcome) => {
+    expect(outcomeOf(error, signal)).toBe(outcome);
+    expect(outcomeOf(error, AbortSignal.abort())).toBe('cancelled');
   });
 });

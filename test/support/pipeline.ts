@@ -70,10 +70,13 @@ export interface Pipeline {
 
 /**
  * A real dev server, a store in a temporary folder, and one workflow bundle for all workers of a test file. Client and
- * workers write payloads by the converter that is given.
+ * workers write payloads by the converter that is given; `install` sets the SDK up for this process.
  */
-export async function startPipeline(dataConverter: DataConverter = {}): Promise<Pipeline> {
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
+export async function startPipeline(
+  dataConverter: DataConverter = {},
+  install: () => void = () => Runtime.install({ logger: new DefaultLogger('ERROR') }),
+): Promise<Pipeline> {
+  install();
   const env = await TestWorkflowEnvironment.createLocal({
     server: {
       executable: { type: 'existing-path', path: temporalBinary() },

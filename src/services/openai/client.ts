@@ -44,9 +44,15 @@ export function connectOpenAi(config: OpenAiConfig, env: NodeJS.ProcessEnv, serv
   return { client, root };
 }
 
-/** Headers by which a service can keep a journal of calls. */
-export function callHeaders(call: { callId: string; attempt: number; activity?: string }): Record<string, string> {
+/** Headers by which a service can keep a journal of calls, and put its spans into our trace. */
+export function callHeaders(call: {
+  callId: string;
+  attempt: number;
+  activity?: string;
+  trace?: Record<string, string>;
+}): Record<string, string> {
   return {
+    ...call.trace,
     'x-astroflow-call': call.callId,
     'x-astroflow-attempt': String(call.attempt),
     ...(call.activity !== undefined && { 'x-astroflow-activity': call.activity }),

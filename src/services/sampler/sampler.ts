@@ -19,6 +19,8 @@ export interface SampleRequest {
   attempt: number;
   /** Which activity calls: attempts of two of them may have one number. For the service's journal. */
   activity?: string;
+  /** Headers of a trace that the service's own spans may join; none where nothing is traced. */
+  trace?: Record<string, string>;
   /** The policy version: a checkpoint's `samplerModel`. */
   model: string;
   /** All prompts share the parameters below. */

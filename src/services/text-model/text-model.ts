@@ -11,6 +11,8 @@ export interface TextRequest {
   attempt: number;
   /** As `SampleRequest.activity`. */
   activity?: string;
+  /** As `SampleRequest.trace`. */
+  trace?: Record<string, string>;
   messages: Message[];
   /** Answers wanted. */
   n: number;

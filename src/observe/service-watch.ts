@@ -1,0 +1,27 @@
+import type { Meter } from '../core/metrics.ts';
+import { recorder } from '../core/metrics.ts';
+import type { GateWatch } from '../services/gate.ts';
+
+/** Metrics of how this process uses each service, by its host and port. */
+export function serviceWatch(meter: Meter): GateWatch {
+  const record = recorder(meter);
+  return {
+    used(address, { limit, inFlight, waiting }) {
+      const service = hostOf(address);
+      record.set('astroflow_concurrency_limit', limit, { service });
+      record.set('astroflow_concurrency_used', inFlight, { service });
+      record.set('astroflow_requests_waiting', waiting, { service });
+    },
+    waited: (address, ms) => record.observe('astroflow_request_wait', ms / 1000, { service: hostOf(address) }),
+    ended(address, outcome, ms) {
+      const service = hostOf(address);
+      record.add('astroflow_requests', 1, { service, outcome });
+      record.observe('astroflow_request_duration', ms / 1000, { service });
+    },
+  };
+}
+
+/** Never what may stand before or behind it in an address: a password, a key. */
+function hostOf(address: string): string {
+  return URL.canParse(address) ? new URL(address).host : 'unknown';
+}
