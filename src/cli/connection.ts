@@ -1,5 +1,6 @@
 import {
   Client,
+  type ClientInterceptors,
   Connection,
   type ConnectionOptions,
   defaultGrpcRetryOptions,
@@ -20,6 +21,8 @@ export interface Target {
   address: string;
   /** How payloads are written; encrypted where the environment has keys. */
   dataConverter: DataConverter;
+  /** What traces need, where they are on. */
+  interceptors?: ClientInterceptors;
 }
 
 /** No single call takes longer; the server itself answers one that waits for news every 20 s. */
@@ -98,7 +101,12 @@ export async function connect(target: Target): Promise<Connected> {
     interceptors: [inTime, makeGrpcRetryInterceptor(defaultGrpcRetryOptions())],
   });
   return {
-    client: new Client({ connection, namespace: target.namespace, dataConverter: target.dataConverter }),
+    client: new Client({
+      connection,
+      namespace: target.namespace,
+      dataConverter: target.dataConverter,
+      ...(target.interceptors && { interceptors: target.interceptors }),
+    }),
     close: () => connection.close(),
   };
 }

@@ -1,6 +1,7 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { typedInSecrets } from '../config/redact.ts';
+import { openTracing } from '../observe/tracing.ts';
 import { defaultTaskQueue } from '../workers/worker.ts';
 import { type ConfigDocument, readConfigFile, runNameFor, withSeed } from './config-file.ts';
 import { temporalTarget, withClient } from './connection.ts';
@@ -70,9 +71,12 @@ export async function startCommand(
 ): Promise<number> {
   const document = withSeed(readConfigFile(path), options.seed);
   const run = runNameFor(document, path, options.run);
-  return withClient(temporalTarget(env, home), async (client) => {
+  const tracing = await openTracing(env);
+  const target = { ...temporalTarget(env, home), ...(tracing && { interceptors: tracing.client }) };
+  return withClient(target, async (client) => {
     const handle = await startRun(client, { ...options, run, document });
     console.log(`Started ${handle.workflowId}`);
+    await tracing?.close();
     if (options.wait) return followToEnd(client, handle, { home, env });
     console.log(`Look on with \`astroflow watch ${run}\`.`);
     return 0;

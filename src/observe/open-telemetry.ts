@@ -27,6 +27,7 @@ export function openTelemetry(): OpenTracing {
   // W3C trace context and baggage are the provider's own default.
   provider.register({ contextManager: new AsyncLocalStorageContextManager().enable() });
   const tracer = provider.getTracer('astroflow');
+  const starts = new OpenTelemetryWorkflowClientInterceptor();
 
   return {
     span: (name, attributes, run) =>
@@ -61,7 +62,8 @@ export function openTelemetry(): OpenTracing {
       ],
       sinks: { exporter: makeWorkflowExporter(processor, resource) },
     },
-    client: { workflow: [new OpenTelemetryWorkflowClientInterceptor()] },
+    // A run's trace begins with its start; who looks on afterwards, again and again, is no part of it.
+    client: { workflow: [{ startWithDetails: (input, next) => starts.startWithDetails(input, next) }] },
     async close() {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<void>((resolve) => {
