@@ -74,7 +74,7 @@ export function layOut(stage: Stage, dockerignore: string, folder: string): void
       const isFile = statSync(source).isFile();
       // A file goes into a folder; of a folder its content goes there.
       const to =
-        isFile && (target.endsWith('/') || sources.length > 1)
+        isFile && (/^\.$|\/$/.test(target) || sources.length > 1)
           ? join(folder, target, basename(source))
           : join(folder, target);
       if (isFile && !isSent(dockerignore, source)) throw new Error(`.dockerignore keeps back ${source}`);
