@@ -1,4 +1,5 @@
 import { parseRunConfig } from '../config/parse.ts';
+import { printable } from '../core/foreign-text.ts';
 import { type CheckRow, canRun, checkServices } from '../services/check/index.ts';
 import { readConfigFile } from './config-file.ts';
 import { CliError } from './errors.ts';
@@ -34,7 +35,7 @@ export async function checkCommand(
   );
   const ok = canRun(rows);
   if (options.json) console.log(JSON.stringify({ ok, checks: rows }, null, 2));
-  else console.log(renderChecks(rows, process.stdout.columns || 100));
+  else console.log(printable(renderChecks(rows, process.stdout.columns || 100)));
   return ok ? 0 : 1;
 }
 

@@ -1,5 +1,6 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import { printable } from '../core/foreign-text.ts';
 
 /** Why a workflow failed, for people: the chain of causes, and what is wrong with a configuration as a list. */
 export function describeFailure(error: unknown): string {
@@ -14,7 +15,7 @@ export function describeFailure(error: unknown): string {
     if (cause instanceof ApplicationFailure && cause.type === 'InvalidConfig') lines.push(...configProblems(cause));
     cause = cause.cause;
   }
-  return lines.length > 0 ? lines.join('\n') : String(error);
+  return printable(lines.length > 0 ? lines.join('\n') : String(error));
 }
 
 /** Details of `InvalidConfig`, a list of `{ path, message }`, as far as its message does not list them itself. */

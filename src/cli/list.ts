@@ -1,4 +1,5 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import { printable } from '../core/foreign-text.ts';
 import { type ListedRun, listed } from '../runs/listed-run.ts';
 import { storedRuns } from '../runs/plans.ts';
 import { openStore } from '../services/store/open.ts';
@@ -74,7 +75,7 @@ export function listLines(runs: readonly ListedRun[], width: number): string[] {
       state,
       stage,
       startedAt?.replace('T', ' ').replace(/\.\d+Z$/, '') ?? '',
-      attention.length === 0 ? '' : `! ${attention.join('; ')}`,
+      attention.length === 0 ? '' : `! ${printable(attention.join('; '))}`,
     ]),
   ];
   const widths = header.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));

@@ -1,3 +1,4 @@
+import { printable } from '../core/foreign-text.ts';
 import { elapsedMs, msLeft, shareOf, tokenRate } from '../core/pace.ts';
 import type { Progress, StageProgress } from '../core/progress.ts';
 import { addressOf, stageLabel } from '../runs/status.ts';
@@ -50,7 +51,7 @@ export function notices(progress: Progress): string[] {
     for (const [action, reason] of Object.entries(refuses)) lines.push(`  not possible: ${action}, ${reason}`);
   }
   if (progress.paused) lines.push(`! paused; \`npx astroflow resume ${run}\` goes on`);
-  return lines;
+  return lines.map(printable);
 }
 
 const resolveWidth = '  npx astroflow resolve  retry  '.length;
@@ -62,7 +63,7 @@ export function logLine(stage: StageProgress, nowMs: number): string {
   return [label(stage), stage.state, ...shown.filter((text) => text !== stage.state)].join('  ');
 }
 
-export const label = stageLabel;
+export const label = (stage: Parameters<typeof stageLabel>[0]): string => printable(stageLabel(stage));
 
 /** `1234` → `1.2k`. */
 export function short(value: number): string {
@@ -111,7 +112,7 @@ function facts(stage: StageProgress, nowMs: number): { text: string; weight: num
   if (left !== null) add(5, `${clock(left)} left`);
   if (stage.state === 'failed' || stage.state === 'paused' || stage.state === 'begun') add(8, stage.state);
   if (stage.state === 'attention') add(8, 'needs attention');
-  if (stage.note !== undefined) add(4, stage.note);
+  if (stage.note !== undefined) add(4, printable(stage.note));
   return found;
 }
 

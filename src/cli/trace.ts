@@ -1,4 +1,5 @@
 import { artifactNames } from '../config/plan.ts';
+import { printable } from '../core/foreign-text.ts';
 import type { Problem } from '../core/problem.ts';
 import type { SftRow } from '../core/records.ts';
 import { nodeAt } from '../core/search/index.ts';
@@ -10,7 +11,6 @@ import { openStore } from '../services/store/open.ts';
 import { CliError } from './errors.ts';
 import type { Home } from './home.ts';
 import { storedPlan } from './stored-run.ts';
-import { printable } from './tree-text.ts';
 
 const arms = ['search', 'direct'] as const;
 

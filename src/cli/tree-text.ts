@@ -1,3 +1,4 @@
+import { printable } from '../core/foreign-text.ts';
 import { bestPath, nodeAt, treeDepth } from '../core/search/index.ts';
 import type { SearchNode, SearchTree } from '../core/search/types.ts';
 import { shorten } from './progress.ts';
@@ -113,10 +114,4 @@ function colorOf({ terminal }: SearchNode, isBest: boolean): number {
 /** Model output may hold anything; a terminal must get no control characters of it. */
 export function oneLine(text: string): string {
   return printable(text).replace(/\s+/g, ' ').trim();
-}
-
-/** Without control characters other than line breaks and tabs: escape sequences of a model's text stay text. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }

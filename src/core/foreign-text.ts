@@ -5,15 +5,11 @@
 const unprintable = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /**
- * The text with every character shown that a terminal would obey: an escape sequence becomes `\x1b[2J`, a carriage
- * return `\r`. A terminal may otherwise be made to overwrite what stands above, or to answer.
+ * The text with a stand-in for every character that a terminal would obey. One may otherwise be made to overwrite what
+ * stands above, or to answer.
  */
 export function printable(text: string): string {
-  return text.replace(unprintable, (found) => {
-    if (found === '\r') return '\\r';
-    const code = found.charCodeAt(0).toString(16);
-    return code.length <= 2 ? `\\x${code.padStart(2, '0')}` : `\\u${code.padStart(4, '0')}`;
-  });
+  return text.replace(unprintable, '\ufffd');
 }
 
 /** Shorter ones (`none`, `EMPTY`) are no secrets, and words of ordinary texts. */

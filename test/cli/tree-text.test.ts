@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { printable, treeLines } from '../../src/cli/tree-text.ts';
+import { treeLines } from '../../src/cli/tree-text.ts';
+import { printable } from '../../src/core/foreign-text.ts';
 import { deepProblem, deepTask } from '../fakes/deep-task.ts';
 import { deepPolicy, runSearch } from '../fakes/search-run.ts';
 import { treeOf } from '../fakes/tree-of.ts';

@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { printable, saidBy, withoutSecret } from '../../src/core/foreign-text.ts';
 
 describe('a text of a model or a server', () => {
-  it('shows what a terminal would obey', () => {
-    expect(printable('a\u001b[2Jb')).toBe('a\\x1b[2Jb');
-    expect(printable('\u001b]0;title\u0007')).toBe('\\x1b]0;title\\x07');
-    expect(printable('up\rover')).toBe('up\\rover');
-    expect(printable('\u009b1A \u202eabc')).toBe('\\x9b1A \\u202eabc');
+  it('has a stand-in for what a terminal would obey', () => {
+    expect(printable('a\u001b[2Jb')).toBe('a\ufffd[2Jb');
+    expect(printable('\u001b]0;title\u0007')).toBe('\ufffd]0;title\ufffd');
+    expect(printable('up\rover')).toBe('up\ufffdover');
+    expect(printable('\u009b1A \u202eabc')).toBe('\ufffd1A \ufffdabc');
   });
 
   it('stays as it is otherwise: lines, tabs, any letters', () => {
