@@ -1,12 +1,15 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { Client } from '@temporalio/client';
 import { noopMetricMeter } from '@temporalio/common';
+import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { observeServices } from '../../src/observe/services.ts';
 import { observeStore } from '../../src/observe/store.ts';
-import { openTracing } from '../../src/observe/tracing.ts';
+import { openTracing, type WorkerTracing } from '../../src/observe/tracing.ts';
 import { openServices } from '../../src/services/index.ts';
 import { tokenizerRenderer } from '../../src/services/renderer/tokenizer.ts';
 import { scriptedWriting } from '../../src/services/text-model/scripted.ts';
+import { bundleWorkflows } from '../../src/workers/bundle.ts';
 import { createWorkers } from '../../src/workers/worker.ts';
 import { astroPipeline } from '../../src/workflows/index.ts';
 import { type ModelServer, startModelServer } from '../support/model-server.ts';
@@ -19,6 +22,7 @@ const workflowId = 'astro/traced';
 let pipeline: Pipeline;
 let judge: ModelServer;
 let spans: ReceivedSpan[];
+let tracing: WorkerTracing;
 
 beforeAll(async () => {
   pipeline = await startPipeline();
@@ -30,7 +34,8 @@ beforeAll(async () => {
   judge.fail({ status: 503 });
   // The exporter reads the process's own environment, as OpenTelemetry's variables are meant.
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = receiver.url;
-  const tracing = (await openTracing(process.env))!;
+  const opened = (await openTracing(process.env))!;
+  tracing = opened.worker;
   delete process.env.OTEL_EXPORTER_OTLP_ENDPOINT;
 
   const taskQueue = `traced-${process.pid}`;
@@ -38,17 +43,17 @@ beforeAll(async () => {
     connection: pipeline.env.nativeConnection,
     namespace: pipeline.env.namespace ?? 'default',
     deps: {
-      store: observeStore(pipeline.store, noopMetricMeter, tracing),
+      store: observeStore(pipeline.store, noopMetricMeter, opened),
       services: observeServices(
         openServices({}, () => {}),
-        tracing,
+        opened,
       ),
     },
     taskQueue,
-    tracing: tracing.worker,
+    tracing,
   });
   const running = workers.run();
-  const client = new Client({ connection: pipeline.env.connection, interceptors: tracing.client });
+  const client = new Client({ connection: pipeline.env.connection, interceptors: opened.client });
   const model = { kind: 'openai-chat' as const, baseUrl: `${judge.baseUrl}/v1`, model: 'model' };
   await client.workflow.execute(astroPipeline, {
     workflowId,
@@ -57,7 +62,7 @@ beforeAll(async () => {
   });
   workers.shutdown();
   await running;
-  await tracing.close();
+  await opened.close();
   await receiver.close();
   spans = receiver.spans;
 }, 120_000);
@@ -135,5 +140,23 @@ describe('the trace of a run', () => {
       'RunActivity:trainSteps',
       'RunActivity:trainSteps',
     ]);
+  });
+});
+
+describe('workers with traces', () => {
+  it('go on with runs that were begun without: every golden history replays', async () => {
+    const folder = new URL('../replay/histories/', import.meta.url);
+    const histories = readdirSync(folder)
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => ({ workflowId: name, history: JSON.parse(readFileSync(new URL(name, folder), 'utf8')) }));
+    const workflowBundle = await bundleWorkflows({ tracing });
+    const failed: string[] = [];
+    let replayed = 0;
+    const options = { workflowBundle, sinks: tracing.sinks };
+    for await (const { workflowId: name, error } of Worker.runReplayHistories(options, histories)) {
+      replayed += 1;
+      if (error !== undefined) failed.push(`${name}: ${error.message}`);
+    }
+    expect([failed, replayed]).toEqual([[], histories.length]);
   });
 });
