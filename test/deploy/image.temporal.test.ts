@@ -3,25 +3,28 @@ import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { temporalBinary } from '../../src/cli/paths.ts';
 import { choosePort } from '../../src/cli/ports.ts';
 import { layOut, readStages } from '../support/dockerfile.ts';
-import { type Pipeline, startPipeline } from '../support/pipeline.ts';
 
 /** Who runs it: where tests run as root, somebody who may write nowhere but to the home folder. */
 const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
 
-let pipeline: Pipeline;
+let server: TestWorkflowEnvironment;
 let folder: string;
 let worker: ChildProcess | undefined;
 beforeAll(async () => {
-  pipeline = await startPipeline();
+  server = await TestWorkflowEnvironment.createLocal({
+    server: { executable: { type: 'existing-path', path: temporalBinary() } },
+  });
   folder = mkdtempSync(join(tmpdir(), 'astroflow-image-'));
 });
 afterAll(async () => {
   worker?.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });
-  await pipeline?.close();
+  await server?.teardown();
 });
 
 /** The packages that `npm ci --omit=dev` installs, as links. */
@@ -73,7 +76,7 @@ it('a worker runs from what the image has, as somebody who owns nothing of it, i
     NODE_ENV: 'production',
     ASTROFLOW_HOME: home,
     ASTROFLOW_HEALTH_ADDRESS: address,
-    TEMPORAL_ADDRESS: pipeline.env.address,
+    TEMPORAL_ADDRESS: server.address,
   };
   const started = run(['bin/astroflow.js', 'worker', '--task-queue', 'image', '--grace', '1'], env);
   worker = started.child;
