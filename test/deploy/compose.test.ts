@@ -14,7 +14,7 @@ const version = (JSON.parse(readFileSync('package.json', 'utf8')) as { version: 
 const example = readEnvExample();
 /** As `deploy/new-env.sh` leaves them. */
 const env = Object.fromEntries(example.filter(({ isSet }) => isSet).map(({ name }) => [name, `random-${name}`]));
-const optional = ['s3', 'vllm'];
+const optional = ['s3', 'vllm', 'observability'];
 const profiles = [[], ...optional.map((name) => [name]), optional];
 const all = readCompose(env, optional);
 const services = Object.entries(all.services);
@@ -39,7 +39,7 @@ const isOneShot = ({ restart }: Service) => restart?.startsWith('on-failure:');
 describe('docker-compose.yml', () => {
   const validate = new Ajv({ allowUnionTypes: true, strict: false, validateFormats: false }).compile(specification());
 
-  it.each(profiles)('is a compose file by the specification, with the profiles %j %j', (...of: string[]) => {
+  it.each(profiles)('is a compose file by the specification, with the profiles %j %j %j', (...of: string[]) => {
     expect(validate(readCompose(env, of)) ? [] : validate.errors).toEqual([]);
   });
 
@@ -64,6 +64,7 @@ describe('docker-compose.yml', () => {
     expect(named()).toEqual(usual);
     expect(named('s3')).toEqual([...usual, 's3']);
     expect(named('vllm')).toEqual([...usual, 'vllm']);
+    expect(named('observability')).toEqual([...usual, 'prometheus', 'grafana', 'otel-collector']);
   });
 
   it.each(Object.keys(env))('does not start without %s, and says what makes one', (name) => {
@@ -180,6 +181,57 @@ describe('docker-compose.yml', () => {
     const { command = [] } = serviceOf(all, 'vllm');
     expect(command[0]).toBe(policy.base);
     expect(Number(command[command.indexOf('--max-lora-rank') + 1])).toBe(policy.trainer.loraRank);
+  });
+});
+
+describe('the profile observability', () => {
+  const yaml = (file: string) => parse(readFileSync(file, 'utf8'));
+  const targetOf = (service: string, source: string) =>
+    serviceOf(all, service)
+      .volumes?.find((volume) => volume.startsWith(`${source}:`))
+      ?.split(':')[1];
+
+  it('has Prometheus ask services where they show their metrics', () => {
+    const { rule_files, scrape_configs } = yaml('deploy/prometheus/prometheus.yml') as {
+      rule_files: string[];
+      scrape_configs: {
+        static_configs?: { targets: string[] }[];
+        dns_sd_configs?: { names: string[]; port: number }[];
+      }[];
+    };
+    const targets = scrape_configs.flatMap(({ static_configs = [], dns_sd_configs = [] }) => [
+      ...static_configs.flatMap(({ targets }) => targets),
+      ...dns_sd_configs.flatMap(({ names, port }) => names.map((name) => `${name}:${port}`)),
+    ]);
+    const portOf = (service: string, variable: string) =>
+      serviceOf(all, service).environment?.[variable]?.split(':')[1];
+    const collector = yaml('deploy/otel/collector.yaml').service.telemetry.metrics.readers[0].pull.exporter.prometheus;
+    expect(targets.sort()).toEqual([
+      `otel-collector:${collector.port}`,
+      `temporal:${portOf('temporal', 'PROMETHEUS_ENDPOINT')}`,
+      `worker:${portOf('worker', 'ASTROFLOW_METRICS_ADDRESS')}`,
+    ]);
+    for (const file of rule_files) expect(existsSync(join('deploy/prometheus', file)), file).toBe(true);
+    expect(serviceOf(all, 'prometheus').command).toContain(
+      `--config.file=${targetOf('prometheus', './deploy/prometheus')}/prometheus.yml`,
+    );
+  });
+
+  it('has Grafana find Prometheus and the dashboards', () => {
+    const { datasources } = yaml('deploy/grafana/provisioning/datasources/prometheus.yml');
+    const inside = serviceOf(all, 'prometheus').ports?.[0]?.split(':').at(-1);
+    expect(datasources[0].url).toBe(`http://prometheus:${inside}`);
+    const { providers } = yaml('deploy/grafana/provisioning/dashboards/astroflow.yml');
+    expect(providers[0].options.path).toBe(targetOf('grafana', './deploy/grafana/dashboards'));
+  });
+
+  it('has the collector listen where .env.example sends traces', () => {
+    const { receivers } = yaml('deploy/otel/collector.yaml');
+    const shown = example.find(({ name }) => name === 'OTEL_EXPORTER_OTLP_ENDPOINT')?.value;
+    expect(shown).toBe(`http://otel-collector:${receivers.otlp.protocols.http.endpoint.split(':')[1]}`);
+    expect(serviceOf(all, 'otel-collector').command).toEqual([
+      `--config=${targetOf('otel-collector', './deploy/otel')}/collector.yaml`,
+    ]);
   });
 });
 

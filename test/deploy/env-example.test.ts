@@ -75,7 +75,7 @@ function isReadByALibrary(name: string): boolean {
 }
 
 const filled = Object.fromEntries(readEnvExample().map(({ name, value }) => [name, value || 'given']));
-const compose = readCompose(filled, ['s3', 'vllm']);
+const compose = readCompose(filled, ['s3', 'vllm', 'observability']);
 
 /** What programs of others read: in a container of theirs, or before there is one. */
 const ofOthers = new Map([
