@@ -1,3 +1,5 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { artifactNames, type Plan, type RlPlan } from '../../src/config/plan.ts';
 import type { ArtifactRef } from '../../src/core/artifact.ts';
@@ -9,6 +11,7 @@ import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import type { Trainer } from '../../src/services/trainer/trainer.ts';
 import { type CallOptions, fineTuneArm, type Lab, linearizeAll, openLab, searchAll } from '../support/lab.ts';
 import { tinyRun } from '../support/pipeline.ts';
+import { recordedMetrics } from '../support/recorded-metrics.ts';
 
 let lab: Lab;
 let plan: Plan;
@@ -238,5 +241,28 @@ describe('one update', () => {
     await update(rl, { doubles: { trainer: watching } }, 0);
     await update(rl, { doubles: { trainer: watching } }, 1);
     expect(asked).toEqual([false, true]);
+  });
+});
+
+describe('the metrics of an update', () => {
+  it('tell how many versions ago its answers were sampled', async () => {
+    const rl = withParams({ iterations: 3 }, 'lagging');
+    const { policy } = rl;
+    let trained = (await lab.call('publish', { policy, checkpoint, live: null, name: 'lag', release: true }))
+      .checkpoint;
+    const lags: number[] = [];
+    for (let iteration = 0; iteration < 3; iteration++) {
+      // Always of the version that the arm began with, as from a sampler that never takes a new one.
+      const { ref } = await lab.call('rollout', { plan: rl, iteration, prompts, checkpoint });
+      const { meter, recorded } = recordedMetrics();
+      const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR'), metricMeter: meter });
+      const input = { plan: rl, iteration, rollouts: ref, checkpoint: trained, live: null };
+      const update = await lab.call('updatePolicy', input, { environment });
+      lags.push(recorded.find(({ name }) => name === 'astroflow_rl_policy_lag')?.value ?? Number.NaN);
+      const name = `lag-${iteration}`;
+      trained = (await lab.call('publish', { policy, checkpoint: update.checkpoint, live: null, name, release: true }))
+        .checkpoint;
+    }
+    expect(lags).toEqual([0, 1, 2]);
   });
 });
