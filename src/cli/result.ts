@@ -1,6 +1,7 @@
 import type { PipelineResult } from '../activities/summary.ts';
 import { parseSummary, type Summary } from '../report/summary-schema.ts';
 import { renderScores } from '../report/terminal.ts';
+import { isUrl } from '../services/store/location.ts';
 import { openStore } from '../services/store/open.ts';
 import type { Home } from './home.ts';
 
@@ -19,6 +20,8 @@ export async function renderResult(result: unknown, home: Home, out: NodeJS.Writ
     scores,
     '',
     `Report      ${store.locate(page ?? report)}`,
+    // No browser opens it there.
+    ...(isUrl(home.artifacts) ? [`As a file   npx astroflow report ${summary.run} --out report.html`] : []),
     `Summary     ${store.locate(name)}`,
     `Artifacts   ${home.artifacts}`,
     `Models      ${home.engine}`,

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -8,11 +8,26 @@ import {
   ListMultipartUploadsCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type S3Server, startS3Server } from '../../chaos/s3-server.ts';
+import { compareCommand } from '../../src/cli/compare.ts';
+import { diffCommand } from '../../src/cli/diff.ts';
+import { explainCommand } from '../../src/cli/explain.ts';
+import { exportCommand } from '../../src/cli/export.ts';
+import { type Home, homeFrom } from '../../src/cli/home.ts';
+import { ledgerCommand } from '../../src/cli/ledger.ts';
+import { listCommand } from '../../src/cli/list.ts';
+import { reportCommand } from '../../src/cli/report.ts';
+import { renderResult } from '../../src/cli/result.ts';
+import { startRun } from '../../src/cli/start.ts';
+import { statusCommand } from '../../src/cli/status.ts';
+import { traceCommand } from '../../src/cli/trace.ts';
+import { treeCommand } from '../../src/cli/tree.ts';
+import { watchCommand } from '../../src/cli/watch.ts';
 import { openStore } from '../../src/services/store/open.ts';
 import { type S3Options, s3Store } from '../../src/services/store/s3.ts';
 import { describeStore } from '../services/store-contract.ts';
+import { type Pipeline, scriptedPolicy, startPipeline } from '../support/pipeline.ts';
 
 let folder: string;
 let server: S3Server;
@@ -105,5 +120,71 @@ describe('a store in an S3 bucket', () => {
       kind: 'fatal',
       message: expect.stringMatching(/s3:\/\/no-such-bucket.*there is no such bucket: create it/),
     });
+  });
+});
+
+describe('the smoke run in an S3 bucket', () => {
+  let pipeline: Pipeline;
+  let home: Home;
+  const nobody = { TEMPORAL_ADDRESS: '127.0.0.1:1' };
+  const printed: string[] = [];
+  beforeAll(async () => {
+    pipeline = await startPipeline();
+    home = homeFrom({ ASTROFLOW_HOME: folder, ASTROFLOW_ARTIFACTS: `s3://${bucket}/lab` }, folder);
+  });
+  afterAll(() => pipeline?.close());
+  beforeEach(() => {
+    vi.spyOn(console, 'log').mockImplementation((line: string) => void printed.push(line));
+  });
+  afterEach(() => vi.restoreAllMocks());
+
+  async function said(command: Promise<number>): Promise<string> {
+    printed.length = 0;
+    expect(await command).toBe(0);
+    return printed.join('\n');
+  }
+
+  it('goes through all stages, with nothing in a folder', async () => {
+    const { $schema: _, ...smoke } = JSON.parse(await readFile('configs/smoke.json', 'utf8'));
+    const store = await openStore(home.artifacts);
+    await pipeline.withWorkers(
+      async (taskQueue) => {
+        const document = { ...smoke, policy: scriptedPolicy, onFailure: 'fail' };
+        const handle = await startRun(pipeline.client, {
+          workflow: 'astroPipeline',
+          run: 'smoke',
+          document,
+          taskQueue,
+        });
+        const result = await handle.result();
+        const shown = await renderResult(result, home, process.stdout);
+        expect(shown).toContain(`Report      s3://${bucket}/lab/runs/smoke/report.html`);
+        expect(shown).toContain('astroflow report smoke --out');
+      },
+      { store: () => store },
+    );
+    expect(await readdir(pipeline.folder)).toEqual([]);
+  });
+
+  it('is told by every command that looks at a run', async () => {
+    expect(await said(listCommand(home, nobody, {}))).toMatch(/smoke +stored: finished/);
+    expect(await said(statusCommand(home, nobody, 'smoke'))).toContain('40/40 problems');
+    expect(await said(watchCommand(home, nobody, 'smoke'))).toContain('40/40 problems');
+    expect(await said(treeCommand(home, 'smoke', undefined, {}))).toContain('finished');
+    expect(await said(treeCommand(home, 'smoke', '3', {}))).toContain('2 rounds, finished');
+    expect(await said(traceCommand(home, 'smoke', 0, { arm: 'search' }))).toContain('search row 0 of');
+    expect(await said(ledgerCommand(home, nobody, 'smoke', {}))).toContain('The books are right.');
+    expect(await said(compareCommand(home, ['smoke', 'smoke'], { checkpoint: [], resamples: 100 }))).toContain(
+      'the same answers',
+    );
+    expect(await said(diffCommand(home, ['smoke', 'smoke'], {}))).toContain('Configuration: the same');
+    expect(await said(explainCommand(home, nobody, 'smoke', '0', { limit: 3 }))).toContain('of smoke');
+    const page = join(folder, 'report.html');
+    expect(await said(reportCommand(home, 'smoke', { out: page }))).toBe(page);
+    expect(await readFile(page, 'utf8')).toContain('</html>');
+    const out = join(folder, 'exported');
+    expect(await said(exportCommand(home, nobody, 'smoke', { rows: true, out, project: 'p' }))).toMatch(
+      /sft-search: \d+ rows/,
+    );
   });
 });
