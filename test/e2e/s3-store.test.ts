@@ -7,6 +7,7 @@ import {
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   PutObjectCommand,
+  type S3Client,
 } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type S3Server, startS3Server } from '../../chaos/s3-server.ts';
@@ -24,20 +25,35 @@ import { statusCommand } from '../../src/cli/status.ts';
 import { traceCommand } from '../../src/cli/trace.ts';
 import { treeCommand } from '../../src/cli/tree.ts';
 import { watchCommand } from '../../src/cli/watch.ts';
+import { parseLocation, type S3Location } from '../../src/services/store/location.ts';
 import { openStore } from '../../src/services/store/open.ts';
 import { type S3Options, s3Store } from '../../src/services/store/s3.ts';
+import { createClient, usualPatience } from '../../src/services/store/s3-client.ts';
 import { describeStore } from '../services/store-contract.ts';
 import { type Pipeline, scriptedPolicy, startPipeline } from '../support/pipeline.ts';
 
+/** Another server than ours, as `s3://bucket/prefix`; found as the AWS SDK finds it. */
+const given = process.env.ASTROFLOW_TEST_S3;
+
 let folder: string;
-let server: S3Server;
+let server: S3Server | undefined;
+let client: S3Client;
 let bucket: string;
+let root = 'tests';
 let prefixes = 0;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'astroflow-s3-'));
-  server = await startS3Server(folder);
-  bucket = await server.newBucket();
-  for (const [name, value] of Object.entries(server.env)) vi.stubEnv(name, value);
+  if (given === undefined) {
+    server = await startS3Server(folder);
+    bucket = await server.newBucket();
+    for (const [name, value] of Object.entries(server.env)) vi.stubEnv(name, value);
+    client = server.client;
+  } else {
+    const location = parseLocation(given) as S3Location;
+    bucket = location.bucket;
+    root = [location.prefix, `test-${Date.now()}`].filter(Boolean).join('/');
+    client = createClient(location, usualPatience, process.env);
+  }
 });
 afterAll(async () => {
   vi.unstubAllEnvs();
@@ -45,13 +61,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const newPrefix = () => `tests/${++prefixes}`;
+const newPrefix = () => `${root}/${++prefixes}`;
 const storeAt = (prefix: string, options?: S3Options) =>
   s3Store({ kind: 's3', bucket, prefix, addressing: null }, options);
 const object = (prefix: string, name: string) => ({ Bucket: bucket, Key: `${prefix}/${name}` });
 
 async function rawRead(prefix: string, name: string): Promise<Buffer> {
-  const { Body } = await server.client.send(new GetObjectCommand(object(prefix, name)));
+  const { Body } = await client.send(new GetObjectCommand(object(prefix, name)));
   return Buffer.from((await Body?.transformToByteArray()) ?? []);
 }
 
@@ -62,7 +78,7 @@ describeStore('a store in an S3 bucket', async () => {
     second: await openStore(`s3://${bucket}/${prefix}`),
     rawRead: (name) => rawRead(prefix, name),
     async rawWrite(name, Body) {
-      await server.client.send(new PutObjectCommand({ ...object(prefix, name), Body }));
+      await client.send(new PutObjectCommand({ ...object(prefix, name), Body }));
     },
   };
 });
@@ -82,7 +98,7 @@ describe('a store in an S3 bucket', () => {
       const { writer, padding } = await clients[0]!.getJson<{ writer: number; padding: string }>(refs[0]!);
       expect(padding).toBe(`${writer}`.repeat(size));
     }
-    const { Uploads } = await server.client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+    const { Uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: prefix }));
     expect(Uploads ?? []).toEqual([]);
   });
 
@@ -90,10 +106,10 @@ describe('a store in an S3 bucket', () => {
     const prefix = newPrefix();
     const store = storeAt(prefix);
     const ref = await store.putLines('k/rows.jsonl', [{ a: 1 }, { a: 2 }]);
-    const { Metadata, ContentType } = await server.client.send(new HeadObjectCommand(object(prefix, 'k/rows.jsonl')));
+    const { Metadata, ContentType } = await client.send(new HeadObjectCommand(object(prefix, 'k/rows.jsonl')));
     expect(Metadata).toEqual({ sha256: ref.sha256, bytes: `${ref.bytes}`, count: '2' });
     expect(ContentType).toBe('application/x-ndjson');
-    await server.client.send(
+    await client.send(
       new CopyObjectCommand({
         ...object(prefix, 'k/copy.jsonl'),
         CopySource: `${bucket}/${prefix}/k/rows.jsonl`,
@@ -126,11 +142,12 @@ describe('a store in an S3 bucket', () => {
 describe('the smoke run in an S3 bucket', () => {
   let pipeline: Pipeline;
   let home: Home;
+  /** What is stored is all there is to be told. */
   const nobody = { TEMPORAL_ADDRESS: '127.0.0.1:1' };
   const printed: string[] = [];
   beforeAll(async () => {
     pipeline = await startPipeline();
-    home = homeFrom({ ASTROFLOW_HOME: folder, ASTROFLOW_ARTIFACTS: `s3://${bucket}/lab` }, folder);
+    home = homeFrom({ ASTROFLOW_HOME: folder, ASTROFLOW_ARTIFACTS: `s3://${bucket}/${root}/lab` }, folder);
   });
   afterAll(() => pipeline?.close());
   beforeEach(() => {
@@ -158,7 +175,7 @@ describe('the smoke run in an S3 bucket', () => {
         });
         const result = await handle.result();
         const shown = await renderResult(result, home, process.stdout);
-        expect(shown).toContain(`Report      s3://${bucket}/lab/runs/smoke/report.html`);
+        expect(shown).toContain(`Report      s3://${bucket}/${root}/lab/runs/smoke/report.html`);
         expect(shown).toContain('astroflow report smoke --out');
       },
       { store: () => store },
@@ -167,9 +184,10 @@ describe('the smoke run in an S3 bucket', () => {
   });
 
   it('is told by every command that looks at a run', async () => {
-    expect(await said(listCommand(home, nobody, {}))).toMatch(/smoke +stored: finished/);
+    const env = { TEMPORAL_ADDRESS: pipeline.env.address };
+    expect(await said(listCommand(home, env, {}))).toMatch(/smoke +completed/);
     expect(await said(statusCommand(home, nobody, 'smoke'))).toContain('40/40 problems');
-    expect(await said(watchCommand(home, nobody, 'smoke'))).toContain('40/40 problems');
+    expect(await said(watchCommand(home, env, 'smoke'))).toContain('search-rl');
     expect(await said(treeCommand(home, 'smoke', undefined, {}))).toContain('finished');
     expect(await said(treeCommand(home, 'smoke', '3', {}))).toContain('2 rounds, finished');
     expect(await said(traceCommand(home, 'smoke', 0, { arm: 'search' }))).toContain('search row 0 of');

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { ArtifactRef } from '../../core/artifact.ts';
 import { ServiceError } from '../errors.ts';
 import {
@@ -23,6 +24,9 @@ import type { ArtifactStore } from './store.ts';
 /** Size of a part, and of the largest object that is sent in one piece. S3 wants 5 MiB at least, R2 equal parts. */
 const usualPartBytes = 16 * 1024 * 1024;
 
+/** Writers that race when a store is checked. */
+const racers = 4;
+
 export interface S3Options {
   env?: NodeJS.ProcessEnv;
   patience?: Partial<S3Patience>;
@@ -42,7 +46,7 @@ export function s3Store(location: S3Location, options: S3Options = {}): Artifact
   const keyOf = (name: string) => root + checkName(name);
   const locate = (name: string) => `s3://${location.bucket}/${keyOf(name)}`;
   /** No artifact's name begins with a dot. */
-  const checkKey = `${root}.check/first-writer-wins`;
+  const checks = `${root}.check/`;
   let partsAreChecked: Promise<boolean> | undefined;
 
   async function put(name: string, content: Buffer): Promise<ArtifactRef> {
@@ -64,7 +68,8 @@ export function s3Store(location: S3Location, options: S3Options = {}): Artifact
 
   /** Asked once, when the first large object is written: one piece does as well where parts would not be safe. */
   function canWriteInParts(): Promise<boolean> {
-    partsAreChecked ??= bucket.create(checkKey, probe).then(() => checksConditionOfParts(bucket, checkKey, probe));
+    const key = `${checks}parts`;
+    partsAreChecked ??= bucket.create(key, probe).then(() => checksConditionOfParts(bucket, key, probe));
     // A failure is told to whoever waits; the next one asks again.
     partsAreChecked.catch(() => {
       partsAreChecked = undefined;
@@ -111,13 +116,15 @@ export function s3Store(location: S3Location, options: S3Options = {}): Artifact
     },
     locate,
     async check() {
+      // A name of its own each time: some servers check the condition, but not while another write is under way.
+      const key = `${checks}${randomUUID()}`;
+      const won = await Promise.all(Array.from({ length: racers }, () => bucket.create(key, probe)));
+      if (won.filter(Boolean).length <= 1) return;
       // The object stays: removing it would need a permission that nothing else needs.
-      if (!(await bucket.create(checkKey, probe))) return;
-      if (!(await bucket.create(checkKey, probe))) return;
       throw new ServiceError(
         'fatal',
-        `the server of s3://${location.bucket} ignores "If-None-Match: *" when it writes, so two workers could replace ` +
-          "each other's artifacts: use a server that checks it (docs/artifact-stores.md), or a folder",
+        `the server of s3://${location.bucket} lets more than one writer win with "If-None-Match: *", so workers could ` +
+          "replace each other's artifacts: use a server that checks it (docs/artifact-stores.md), or a folder",
         { service: 'artifact store' },
       );
     },
@@ -125,7 +132,7 @@ export function s3Store(location: S3Location, options: S3Options = {}): Artifact
 }
 
 const probe: Upload = {
-  bytes: Buffer.from('Written to see whether the server lets the first writer win.\n'),
+  bytes: Buffer.from('Written to see whether the first of several writers wins.\n'),
   contentType: 'text/plain',
   metadata: {},
 };
