@@ -9,6 +9,7 @@ import { getTask } from '../core/tasks/index.ts';
 import { noUsage, type Usage } from '../core/usage.ts';
 import type { Services } from '../services/index.ts';
 import type { Sampler } from '../services/sampler/sampler.ts';
+import { readAhead } from '../services/store/read-ahead.ts';
 import type { ArtifactStore } from '../services/store/store.ts';
 import { readRoleAccounts } from './role-accounts.ts';
 import { lostIn, searchUnits } from './search-units.ts';
@@ -43,10 +44,17 @@ async function searchAccount(search: SearchPlan, books: Books): Promise<Account>
   const prefix = searchCallPrefix(search);
   const units: Unit[] = [];
   const lost: { part: string; usage: Usage }[] = [];
-  for (const problem of await store.getLines<Problem>(search.problems)) {
-    units.push(...(await searchUnits(store, search, problem)));
+  const problems = await store.getLines<Problem>(search.problems);
+  for await (const one of readAhead(problems, async (problem) => {
     const part = problemSlug(problem.id);
-    for (const usage of await lostIn(store, search, part, prefix)) lost.push({ part, usage });
+    return {
+      part,
+      units: await searchUnits(store, search, problem),
+      lost: await lostIn(store, search, part, prefix),
+    };
+  })) {
+    units.push(...one.units);
+    for (const usage of one.lost) lost.push({ part: one.part, usage });
   }
   const served = await services.sampler.journal(prefix, books.signal);
   return { stage: 'search', finished, units, served, lost };

@@ -6,6 +6,7 @@ import { emptyFunnel, type Funnel, type LanguageCounts, type SftRow } from '../c
 import type { Task } from '../core/task.ts';
 import { getTask } from '../core/tasks/index.ts';
 import type { Services } from '../services/index.ts';
+import { readAhead } from '../services/store/read-ahead.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
 import { failure } from './failures.ts';
@@ -46,15 +47,19 @@ export function createLinearizeActivities(deps: ActivityDeps) {
           funnel.rejected[reason] = (funnel.rejected[reason] ?? 0) + 1;
         };
         const rows: SftRow[] = [];
-        for (const [position, entry] of index.entries()) {
+        let position = 0;
+        for await (const { entry, made } of readAhead(index, async (entry) => ({
+          entry,
+          made: entry.tree && (await rowsOfTree(deps, plan, task, { ...entry, tree: entry.tree })),
+        }))) {
           if (position % 50 === 0) at.report({ phase: 'linearize', done: position, total: index.length });
+          position += 1;
           if (entry.tree === null) {
             reject(`search failed: ${entry.failure ?? 'no tree'}`);
             continue;
           }
           funnel.trees += 1;
           if (entry.solved) funnel.solved += 1;
-          const made = await rowsOfTree(deps, plan, task, { ...entry, tree: entry.tree });
           if (made === null) {
             reject(`narration failed: ${input.failures?.[entry.slug] ?? 'no answer'}`);
             continue;

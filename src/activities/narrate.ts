@@ -6,6 +6,7 @@ import { planRows } from '../core/linearize.ts';
 import type { LanguageCounts } from '../core/records.ts';
 import { getTask } from '../core/tasks/index.ts';
 import type { Usage } from '../core/usage.ts';
+import { readAhead } from '../services/store/read-ahead.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
 import { judgeTree } from './judge.ts';
@@ -25,9 +26,12 @@ export function createNarrateActivities({ store, services }: ActivityDeps) {
         const index = await store.getLines<IndexedTree>(await requireArtifact(store, name, 'searchCorpus'));
         const slugs: string[] = [];
         let finished = 0;
-        for (const { slug, tree, solved } of index) {
-          if (tree === null) continue;
-          if ((await store.find(artifactNames.treeRows(plan.key, slug))) === null) slugs.push(slug);
+        const trees = index.filter(({ tree }) => tree !== null);
+        for await (const { slug, solved, rows } of readAhead(trees, async (entry) => ({
+          ...entry,
+          rows: await store.find(artifactNames.treeRows(plan.key, entry.slug)),
+        }))) {
+          if (rows === null) slugs.push(slug);
           else if (solved) finished += 1;
         }
         return { slugs, finished };

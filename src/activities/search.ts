@@ -8,6 +8,7 @@ import type { SearchRound, SearchTree } from '../core/search/types.ts';
 import type { Task } from '../core/task.ts';
 import { getTask } from '../core/tasks/index.ts';
 import { addUsage, noUsage, type Usage } from '../core/usage.ts';
+import { readAhead } from '../services/store/read-ahead.ts';
 import { attempt } from './boundary.ts';
 import type { ActivityDeps } from './deps.ts';
 import { failure } from './failures.ts';
@@ -78,9 +79,12 @@ export function createSearchActivities(deps: ActivityDeps) {
         const page = await problemsOf(problems, input.first, input.count);
         const slugs = page.map((problem) => problemSlug(problem.id));
         const finished: number[] = [];
-        for (const [offset, slug] of slugs.entries()) {
-          const tree = await deps.store.find(artifactNames.searchTree(input.search.key, slug));
-          if (tree !== null) finished.push(input.first + offset);
+        let index = input.first;
+        for await (const tree of readAhead(slugs, (slug) =>
+          deps.store.find(artifactNames.searchTree(input.search.key, slug)),
+        )) {
+          if (tree !== null) finished.push(index);
+          index += 1;
         }
         const task = getTask(input.search.task);
         const titles = page.map((problem) => titleOf(task, problem));
@@ -146,10 +150,9 @@ export function createSearchActivities(deps: ActivityDeps) {
       attempt(async () => {
         const { search } = input;
         const made: IndexedTree[] = [];
-        for (const problem of await problemsOf(search.problems, input.first, input.count)) {
-          const slug = problemSlug(problem.id);
-          made.push(await indexTree(deps, search, problem, slug, input.failures[slug]));
-        }
+        const page = await problemsOf(search.problems, input.first, input.count);
+        for await (const row of readAhead(page, (problem) => indexTree(deps, search, problem, input.failures)))
+          made.push(row);
         const index = await deps.store.putLines(artifactNames.searchIndex(search, input.first), made);
         // An earlier run that broke off may have stored this page already; what is stored counts.
         const rows = await deps.store.getLines<IndexedTree>(index);
@@ -182,13 +185,20 @@ async function indexTree(
   deps: ActivityDeps,
   search: SearchPlan,
   problem: Problem,
-  slug: string,
-  failure: string | undefined,
+  failures: Record<string, string>,
 ): Promise<IndexedTree> {
+  const slug = problemSlug(problem.id);
   const tree = await deps.store.find(artifactNames.searchTree(search.key, slug));
   const row = { schema: 'astroflow.tree-index/1' as const, problemId: problem.id, slug, tree };
   if (tree === null) {
-    return { ...row, solved: false, passRate: null, usage: noUsage, reused: false, failure: failure ?? 'no tree' };
+    return {
+      ...row,
+      solved: false,
+      passRate: null,
+      usage: noUsage,
+      reused: false,
+      failure: failures[slug] ?? 'no tree',
+    };
   }
   const stored = await deps.store.getJson<StoredTree>(tree);
   return {
