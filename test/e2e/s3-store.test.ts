@@ -24,7 +24,6 @@ import { startRun } from '../../src/cli/start.ts';
 import { statusCommand } from '../../src/cli/status.ts';
 import { traceCommand } from '../../src/cli/trace.ts';
 import { treeCommand } from '../../src/cli/tree.ts';
-import { watchCommand } from '../../src/cli/watch.ts';
 import { parseLocation, type S3Location } from '../../src/services/store/location.ts';
 import { openStore } from '../../src/services/store/open.ts';
 import { type S3Options, s3Store } from '../../src/services/store/s3.ts';
@@ -187,7 +186,6 @@ describe('the smoke run in an S3 bucket', () => {
     const env = { TEMPORAL_ADDRESS: pipeline.env.address };
     expect(await said(listCommand(home, env, {}))).toMatch(/smoke +completed/);
     expect(await said(statusCommand(home, nobody, 'smoke'))).toContain('40/40 problems');
-    expect(await said(watchCommand(home, env, 'smoke'))).toContain('search-rl');
     expect(await said(treeCommand(home, 'smoke', undefined, {}))).toContain('finished');
     expect(await said(treeCommand(home, 'smoke', '3', {}))).toContain('2 rounds, finished');
     expect(await said(traceCommand(home, 'smoke', 0, { arm: 'search' }))).toContain('search row 0 of');
