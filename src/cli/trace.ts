@@ -4,6 +4,7 @@ import type { Problem } from '../core/problem.ts';
 import type { SftRow } from '../core/records.ts';
 import { nodeAt } from '../core/search/index.ts';
 import type { TraceMove } from '../core/trace.ts';
+import { trimEndOf } from '../core/trim-end.ts';
 import { problemTitle } from '../runs/problems.ts';
 import { readSearch } from '../runs/search.ts';
 import { movesOf } from '../runs/traces.ts';
@@ -87,7 +88,7 @@ export function moveLines(
     const { mark, name, code } = kinds[kind];
     const q = qOf(node);
     const head = `${mark} ${name} #${node}${q === null ? '' : ` Q ${q.toFixed(2)}`}`;
-    const body = printable(text.slice(start, end)).replace(/\n+$/, '').split('\n');
+    const body = trimEndOf(printable(text.slice(start, end)), '\n').split('\n');
     for (const [i, line] of body.entries()) {
       const shown = `${(i === 0 ? head : '').padEnd(headWidth)} │ ${line}`;
       lines.push(color && code !== 0 ? `\u001b[${code}m${shown}\u001b[0m` : shown);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { sha256Hex } from '../key.ts';
 import type { Verdict } from '../problem.ts';
 import type { Task, TaskDefinition, TaskOptions, VerdictUse } from '../task.ts';
+import { trimEndOf } from '../trim-end.ts';
 import { answerClass, checkAnswer, extractAnswer, isCheckable } from '../verify/index.ts';
 import { astroPhrases } from './astro-phrases.ts';
 import { type MathFormat, type MathProblem, mathFormats, normalizeProblem, readMathRow } from './math-rows.ts';
@@ -97,7 +98,7 @@ const STATED_ANSWER = /\banswer is:?[ \t]*([^\n]+)/gi;
 function readAttempt({ data }: MathProblem, _before: string, attempt: string): Verdict | null {
   if (extractAnswer(attempt) !== null) return null;
   const stated = [...attempt.matchAll(STATED_ANSWER)].at(-1)?.[1];
-  const answer = stated?.replace(/[.\s]+$/, '');
+  const answer = stated && trimEndOf(stated, '. \t\r\u00a0');
   if (answer === undefined || answer === '') return { correct: false, reason: 'states no answer' };
   const { equal, reason } = checkAnswer(data.answer, answer, { strict: false });
   return { correct: equal, answer, reason };

@@ -1,4 +1,5 @@
 import type { Move } from '../../core/moves.ts';
+import { trimEndOf } from '../../core/trim-end.ts';
 import { type Html, html } from './escape.ts';
 
 /** Characters of one text in the page; what is longer is cut, and says so. */
@@ -20,7 +21,7 @@ export function movesBlock(moves: readonly Move[], write: (text: string) => Html
     if (left <= 0) break;
     const { mark, label } = looks[kind];
     const number = kind === 'backtrack' ? ++backtracks : null;
-    const part = text.slice(0, left).replace(/\n+$/, '');
+    const part = trimEndOf(text.slice(0, left), '\n');
     left -= text.length;
     shown.push(
       html`<li class="move ${kind}"><span class="mark"><span aria-hidden="true">${mark}${number === null ? '' : ` ${number}`}</span><span class="unseen">${label}${number === null ? '' : `, backtrack ${number}`}: </span></span><span class="said">${write(part)}</span></li>`,

@@ -51,6 +51,8 @@ const hostile: readonly string[] = [
     `\\boxed{${many('{', 1_000_000)}`,
     many('\\boxed{', 150_000),
     many('a', 1_000_000),
+    `5 ${many('a', 29_000)}^-`,
+    `option${many(' ', 29_000)}z`,
     many(' ', 1_000_000),
     many('$', 10_000),
   ],

@@ -35,8 +35,12 @@ export function numberWord(word: string): bigint | null {
   return ones > 0 && ones < 10 ? BigInt(10 * tens + 20 + ones) : null;
 }
 
+/** With room for markup around it. */
+const LONGEST_CHOICE = 200;
+
 /** `(C)`, `C.`, `Option C` as the answer to a multiple choice. Null for anything else. */
 export function choiceLetter(text: string): string | null {
+  if (text.length > LONGEST_CHOICE) return null;
   const match = /^(?:option|choice|answer)?\s*\(?\s*([A-J])\s*[).:]?$/i.exec(
     text.replace(/[{}$~]|\\[,;: ]/g, ' ').trim(),
   );

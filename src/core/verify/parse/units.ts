@@ -90,11 +90,15 @@ export function isUnitWord(word: string): boolean {
   return NAMES.has(word.toLowerCase()) && word.length > 1;
 }
 
+/** `kilograms times square meters per second cubed` has 46. */
+const LONGEST_UNIT = 400;
+
 /**
  * The unit that a text names: `square inches` → `in^2`, `km per hour` → `km/h`, `apples` → `apple`; null for what is
  * not one. A unit alone in its dimension (`units`) counts as none given.
  */
 export function parseUnit(text: string): Unit | null {
+  if (text.length > LONGEST_UNIT) return null;
   const named = text
     .replace(/\bN\b/g, 'newton')
     .replace(/\bJ\b/g, 'joule')
