@@ -93,11 +93,13 @@ export async function attempt<T>(body: (attempt: Attempt) => Promise<T>): Promis
   }
 
   const before = context.info.heartbeatDetails as HeartbeatDetails | undefined;
-  if (context.info.attempt > 1) record.add('astroflow_lost_attempts', 1, {});
+  // With 0 as well, here and below: what a series begins with is no increase to Prometheus, and the first event would be lost.
+  record.add('astroflow_lost_attempts', context.info.attempt > 1 ? 1 : 0, {});
   // It died without a word: nobody else can count what it had been answered.
   if (before?.unsaved && !before.unsaved.counted) countSettled(record, before.unsaved, 'wasted');
 
   function stored(): void {
+    if (unsaved.calls === 0) return;
     countSettled(record, unsaved, 'credited');
     unsaved = noUsage;
   }
@@ -117,6 +119,8 @@ export async function attempt<T>(body: (attempt: Attempt) => Promise<T>): Promis
         beat();
       },
       async call(callId, load, make) {
+        for (const result of ['credited', 'wasted'] as const)
+          if (tokens === null) countSettled(record, noUsage, result);
         const call = { callId, load };
         inFlight.push(call);
         try {
@@ -135,10 +139,12 @@ export async function attempt<T>(body: (attempt: Attempt) => Promise<T>): Promis
     stored();
     return result;
   } catch (error) {
-    countSettled(record, unsaved, 'wasted');
-    unsaved = { ...unsaved, counted: true };
-    // Sent with the failure. Nothing to say, nothing to send.
-    if (unsaved.calls > 0) beat();
+    if (unsaved.calls > 0) {
+      countSettled(record, unsaved, 'wasted');
+      unsaved = { ...unsaved, counted: true };
+      // Sent with the failure.
+      beat();
+    }
     if (context.cancellationSignal.aborted) {
       if (context.cancellationDetails?.cancelRequested) await Promise.allSettled(stops.map((stop) => stop()));
       // A call aborted by cancellation surfaces as whatever the HTTP client throws; Temporal needs its own failure.
@@ -151,7 +157,6 @@ export async function attempt<T>(body: (attempt: Attempt) => Promise<T>): Promis
 }
 
 function countSettled(record: ActivityRecorder, usage: Usage, result: 'credited' | 'wasted'): void {
-  if (usage.calls === 0) return;
   record.add('astroflow_settled_calls', usage.calls, { result });
   record.add('astroflow_settled_tokens', usage.promptTokens, { kind: 'prompt', result });
   record.add('astroflow_settled_tokens', usage.completionTokens, { kind: 'completion', result });

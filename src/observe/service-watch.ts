@@ -1,13 +1,19 @@
 import type { Meter } from '../core/metrics.ts';
 import { recorder } from '../core/metrics.ts';
 import type { GateWatch } from '../services/gate.ts';
+import { outcomes } from '../services/outcome.ts';
 
 /** Metrics of how this process uses each service, by its host and port. */
 export function serviceWatch(meter: Meter): GateWatch {
   const record = recorder(meter);
+  const known = new Set<string>();
   return {
     used(address, { limit, inFlight, waiting }) {
       const service = hostOf(address);
+      // A series has to be there before its first event, or Prometheus takes that for its beginning.
+      if (!known.has(service))
+        for (const outcome of outcomes) record.add('astroflow_requests', 0, { service, outcome });
+      known.add(service);
       record.set('astroflow_concurrency_limit', limit, { service });
       record.set('astroflow_concurrency_used', inFlight, { service });
       record.set('astroflow_requests_waiting', waiting, { service });

@@ -25,6 +25,10 @@ export function observeStore(store: ArtifactStore, meter: Meter, tracing: Tracin
     }
   }
 
+  // A series has to be there before its first event, or Prometheus takes that for its beginning.
+  for (const operation of ['put', 'replace', 'find', 'get', 'read', 'list'])
+    for (const outcome of ['ok', 'failed']) record.add('astroflow_store_operations', 0, { operation, outcome });
+
   const written = (ref: ArtifactRef) => ref.bytes;
   const nothing = () => 0;
   return {

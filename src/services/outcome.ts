@@ -1,16 +1,18 @@
 import { ServiceError } from './errors.ts';
 
-/** How a call or request to a service ended, for metrics. */
-export type Outcome =
-  | 'answered'
-  | '429'
-  | '503'
-  | 'timeout'
-  | 'unavailable'
-  | 'lost'
-  | 'refused'
-  | 'cancelled'
-  | 'fault';
+/** How a call or request to a service can end, for metrics. */
+export const outcomes = [
+  'answered',
+  '429',
+  '503',
+  'timeout',
+  'unavailable',
+  'lost',
+  'refused',
+  'cancelled',
+  'fault',
+] as const;
+export type Outcome = (typeof outcomes)[number];
 
 /** Of one that was not answered. */
 export function outcomeOf(error: unknown, signal: AbortSignal): Outcome {

@@ -37,6 +37,8 @@ export interface ShardResult {
 
 const nothing: ShardResult = { trees: 0, solved: 0, reused: 0, usage: noUsage };
 
+const outcomes = ['solved', 'unsolved', 'quarantined', 'reused'] as const;
+
 /** News of all shards together, about: each costs the parent up to nine events. */
 const newsPerSearch = 40;
 
@@ -67,14 +69,17 @@ export async function searchShard(input: ShardInput): Promise<ShardResult> {
   let inFlight = 0;
   let fatal: unknown;
 
-  const counted = (outcome: 'solved' | 'unsolved' | 'quarantined' | 'reused', problems = 1) =>
-    workflowMetrics().add('astroflow_problems', problems, { run: plan.run, outcome });
+  // All outcomes, with 0 as well: what a series begins with is no increase to Prometheus.
+  const counted = (outcome: (typeof outcomes)[number], problems = 1) => {
+    for (const one of outcomes)
+      workflowMetrics().add('astroflow_problems', one === outcome ? problems : 0, { run: plan.run, outcome: one });
+  };
   const leaveBehind = (slug: string, error: unknown) => {
     failures[slug] = rootMessage(error);
     counted('quarantined');
     log.warn(`problem left behind: ${failures[slug]}`, { run: plan.run, stage: 'search', problem: slug });
   };
-  if (page.finished.length > 0) counted('reused', page.finished.length);
+  counted('reused', page.finished.length);
 
   const search = (index: number, slug: string, title: string) => {
     const workflowId = `astro/${plan.run}/search/${slug}`;

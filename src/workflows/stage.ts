@@ -95,6 +95,8 @@ export function trackStage(
     const labels = { run, stage: stage.name, arm: stage.arm ?? '' };
     workflowMetrics().set('astroflow_stage_done', stage.done, labels);
     workflowMetrics().set('astroflow_stage_total', stage.total, labels);
+    // There before the first question, or Prometheus takes that for the series' beginning.
+    workflowMetrics().add('astroflow_questions', 0, labels);
   }
 
   /** Never fails: a parent that is gone needs no news, and a cancelled stage notices at its next step. */

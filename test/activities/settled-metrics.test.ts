@@ -17,7 +17,7 @@ async function run(
   await environment.run(() => attempt(body)).catch(() => {});
   const settled = (result: string) =>
     recorded
-      .filter(({ name, tags }) => name === 'astroflow_settled_tokens' && tags.result === result)
+      .filter(({ name, tags, value }) => name === 'astroflow_settled_tokens' && tags.result === result && value > 0)
       .map(({ value, tags }) => [tags.kind, value]);
   return { recorded, beats, credited: settled('credited'), wasted: settled('wasted') };
 }

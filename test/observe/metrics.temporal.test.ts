@@ -198,7 +198,7 @@ describe('metrics of a run', () => {
     expect(value('astroflow_problems', { outcome: 'solved' })).toBe(trees?.solved);
     const unsolved = value('astroflow_problems', { outcome: 'unsolved' }) ?? 0;
     expect((value('astroflow_problems', { outcome: 'solved' }) ?? 0) + unsolved).toBe(plan.search.problems.count);
-    expect(value('astroflow_problems', { outcome: 'quarantined' })).toBeNull();
+    expect(value('astroflow_problems', { outcome: 'quarantined' })).toBe(0);
   });
 
   it.each(['credited', 'wasted'] as const)('says what the ledger says is %s, by stage', (fate) => {
@@ -217,6 +217,13 @@ describe('metrics of a run', () => {
     expect(value('astroflow_settled_calls', { stage: 'search', result: 'wasted' })).toBe(1);
     expect(value('astroflow_lost_attempts', { stage: 'search' })).toBe(1);
     expect(value('astroflow_calls', { stage: 'search', outcome: 'unavailable' })).toBe(1);
+  });
+
+  it('has series of what goes wrong before it does, so that its first event is an increase to Prometheus', () => {
+    expect(seen.sum('astroflow_store_operations_total', { outcome: 'failed' })).toBe(0);
+    expect(value('astroflow_settled_calls', { stage: 'evaluate', result: 'wasted' })).toBe(0);
+    expect(ofService('astroflow_requests', { outcome: 'timeout' })).toBe(0);
+    expect(value('astroflow_questions', { stage: 'search' })).toBe(0);
   });
 
   it('counts calls by role, and times each that was answered', () => {
