@@ -54,6 +54,11 @@ function createProgram(finish: (exitCode: number) => void): Command {
     .description('a worker for any Temporal server (TEMPORAL_ADDRESS, TEMPORAL_PROFILE, …)')
     .option('--task-queue <name>', 'queue of the workflows; the activity queues carry it as prefix')
     .option('--grace <seconds>', 'how long calls in flight may take to finish after SIGTERM (default: 10)', seconds)
+    .option(
+      '--sample-slots <number>',
+      'problems, trees and chunks that are sampled for at once (default: 64)',
+      oneOrMore,
+    )
     .action(async (options) => finish(await (await import('./worker.ts')).workerCommand(home, env, options)));
   program
     .command('check')
@@ -252,6 +257,12 @@ function seconds(text: string): number {
 function count(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('write a whole number, 0 or more.');
+  return value;
+}
+
+function oneOrMore(text: string): number {
+  const value = count(text);
+  if (value < 1) throw new InvalidArgumentError('write 1 or more.');
   return value;
 }
 

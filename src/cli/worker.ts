@@ -26,11 +26,12 @@ export async function openWorkers(options: {
   target: Target;
   taskQueue?: string;
   graceMs?: number;
+  sampleSlots?: number;
   home: Home;
   env: NodeJS.ProcessEnv;
   deployment?: Deployment | null;
 }): Promise<OpenWorkers> {
-  const { target, taskQueue, graceMs, home, env, deployment } = options;
+  const { target, taskQueue, graceMs, sampleSlots, home, env, deployment } = options;
   const store = await openStore(home.artifacts);
   // Before a workflow finds out in the middle of its work.
   await store.check();
@@ -47,6 +48,7 @@ export async function openWorkers(options: {
       tracing: observed.tracing,
       ...(taskQueue !== undefined && { taskQueue }),
       ...(graceMs !== undefined && { graceMs }),
+      ...(sampleSlots !== undefined && { sampleSlots }),
       ...(deployment && { deployment }),
     });
     const running = workers.run();
@@ -103,7 +105,7 @@ async function connect(target: Target): Promise<NativeConnection> {
 export async function workerCommand(
   home: Home,
   env: NodeJS.ProcessEnv,
-  { taskQueue, grace }: { taskQueue?: string; grace?: number },
+  { taskQueue, grace, sampleSlots }: { taskQueue?: string; grace?: number; sampleSlots?: number },
 ): Promise<number> {
   const graceMs = grace === undefined ? defaultGraceMs : grace * 1000;
   createHome(home);
@@ -116,6 +118,7 @@ export async function workerCommand(
     home,
     env: engineUrl === undefined ? env : { ASTROFLOW_ENGINE_URL: engineUrl, ...env },
     graceMs,
+    ...(sampleSlots !== undefined && { sampleSlots }),
     deployment,
     ...(taskQueue !== undefined && { taskQueue }),
   });

@@ -15,7 +15,7 @@ export const defaultTaskQueue = 'astro';
  * Activities at once per queue. Sampling slots are what the bundled engine batches well; training is one at a time; jobs
  * are only waited for.
  */
-const slots = { short: 32, sample: 64, train: 2, cpu: 1, job: 100 };
+export const defaultSlots = { short: 32, sample: 64, train: 2, cpu: 1, job: 100 };
 
 /** A shutdown lets calls in flight finish for this long; then it aborts them, and another worker makes them again. */
 export const defaultGraceMs = 10_000;
@@ -37,6 +37,8 @@ export interface WorkersOptions {
   deps: ActivityDeps;
   taskQueue?: string;
   graceMs?: number;
+  /** Calls of the sampler at once; left out, as many as the bundled engine batches well. */
+  sampleSlots?: number;
   /** A bundle made before; tests share one. Otherwise the workflows are bundled now. */
   workflowBundle?: Pick<WorkflowBundleWithSourceMap, 'code'>;
   /** What traces need, where they are on; see `src/observe/tracing.ts`. */
@@ -81,7 +83,7 @@ export async function createWorkers(options: WorkersOptions): Promise<Workers> {
       ...shared,
       workflowBundle,
       taskQueue,
-      maxConcurrentActivityTaskExecutions: slots.short,
+      maxConcurrentActivityTaskExecutions: defaultSlots.short,
       maxCachedWorkflows: 300,
     }),
     ...(await Promise.all(
@@ -89,7 +91,7 @@ export async function createWorkers(options: WorkersOptions): Promise<Workers> {
         Worker.create({
           ...shared,
           taskQueue: `${taskQueue}-${kind}`,
-          maxConcurrentActivityTaskExecutions: slots[kind],
+          maxConcurrentActivityTaskExecutions: (kind === 'sample' && options.sampleSlots) || defaultSlots[kind],
         }),
       ),
     )),

@@ -1,5 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import type { ArtifactStore } from '../../src/services/store/store.ts';
+import { createWorkers } from '../../src/workers/worker.ts';
+import { openScripted } from '../support/doubles.ts';
 import { eventCounts, historyOf } from '../support/history.ts';
 import { type Pipeline, scriptedPolicy, startPipeline } from '../support/pipeline.ts';
 
@@ -67,6 +71,42 @@ describe('a search of many pages', () => {
       // Of every second problem, and of each shard's beginning and end; not of each page.
       expect(counts.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED).toBeLessThanOrEqual(problems / 2 + 2 * shards);
     });
+  });
+});
+
+describe('a worker with fewer slots for sampling', () => {
+  it('never asks for more at once', async () => {
+    const most = { inFlight: 0, ever: 0 };
+    const sampler = (real: Sampler): Sampler => ({
+      ...real,
+      async sample(request, signal) {
+        most.inFlight += 1;
+        most.ever = Math.max(most.ever, most.inFlight);
+        await setImmediate();
+        try {
+          return await real.sample(request, signal);
+        } finally {
+          most.inFlight -= 1;
+        }
+      },
+    });
+    const workers = await createWorkers({
+      connection: pipeline.env.nativeConnection,
+      namespace: pipeline.env.namespace ?? 'default',
+      deps: { store: pipeline.store, services: openScripted()({ sampler }) },
+      taskQueue: 'few-slots',
+      sampleSlots: 2,
+    });
+    const running = workers.run();
+    const search = { problems: { split: 'train', count: 8 }, rounds: 2, concurrency: 8 };
+    await pipeline.client.workflow.execute('searchCorpus', {
+      workflowId: 'astro/few-slots/search',
+      taskQueue: 'few-slots',
+      args: [{ run: 'few-slots', salt: 'few-slots', policy: scriptedPolicy, search }],
+    });
+    workers.shutdown();
+    await running;
+    expect(most.ever).toBe(2);
   });
 });
 
