@@ -1,5 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readHistories } from '../../bench/histories.ts';
+import { startRun } from '../../src/cli/start.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import type { ArtifactStore } from '../../src/services/store/store.ts';
 import { createWorkers } from '../../src/workers/worker.ts';
@@ -48,6 +50,34 @@ describe('two runs on one queue', () => {
       },
       { store: index.store },
     );
+  });
+
+  it('give their name to all that they start, and the priority that one was started with', async () => {
+    await pipeline.withWorkers(async (taskQueue) => {
+      const search = { problems: { split: 'train', count: 1 }, rounds: 1 };
+      const handle = await startRun(pipeline.client, {
+        workflow: 'searchCorpus',
+        run: 'urgent',
+        document: { policy: scriptedPolicy, search },
+        taskQueue,
+        priority: 1,
+      });
+      await handle.result();
+      const histories = await readHistories(pipeline.client, handle.workflowId);
+      expect(histories.map(({ workflowType }) => workflowType)).toEqual([
+        'searchCorpus',
+        'searchShard',
+        'searchProblem',
+      ]);
+      for (const { history } of histories) {
+        const [started] = history.events ?? [];
+        const { priority } = started?.workflowExecutionStartedEventAttributes ?? {};
+        expect(priority).toMatchObject({ priorityKey: 1, fairnessKey: 'urgent' });
+        const activities = (history.events ?? []).flatMap((e) => e.activityTaskScheduledEventAttributes ?? []);
+        expect(activities.length).toBeGreaterThan(0);
+        for (const activity of activities) expect(activity.priority).toMatchObject({ fairnessKey: 'urgent' });
+      }
+    });
   });
 });
 
