@@ -1,10 +1,10 @@
-import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readHistories } from '../../bench/histories.ts';
 import { startRun } from '../../src/cli/start.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import type { ArtifactStore } from '../../src/services/store/store.ts';
 import { createWorkers } from '../../src/workers/worker.ts';
+import { closedSampler } from '../support/closed-sampler.ts';
 import { openScripted } from '../support/doubles.ts';
 import { eventCounts, historyOf } from '../support/history.ts';
 import { type Pipeline, scriptedPolicy, startPipeline } from '../support/pipeline.ts';
@@ -106,15 +106,15 @@ describe('a search of many pages', () => {
 
 describe('a worker with fewer slots for sampling', () => {
   it('never asks for more at once', async () => {
+    const calls = closedSampler();
     const most = { inFlight: 0, ever: 0 };
     const sampler = (real: Sampler): Sampler => ({
       ...real,
       async sample(request, signal) {
         most.inFlight += 1;
         most.ever = Math.max(most.ever, most.inFlight);
-        await setImmediate();
         try {
-          return await real.sample(request, signal);
+          return await calls.sampler(real).sample(request, signal);
         } finally {
           most.inFlight -= 1;
         }
@@ -128,12 +128,15 @@ describe('a worker with fewer slots for sampling', () => {
       sampleSlots: 2,
     });
     const running = workers.run();
-    const search = { problems: { split: 'train', count: 8 }, rounds: 2, concurrency: 8 };
-    await pipeline.client.workflow.execute('searchCorpus', {
+    const search = { problems: { split: 'train', count: 8 }, rounds: 1, concurrency: 8 };
+    const handle = await pipeline.client.workflow.start('searchCorpus', {
       workflowId: 'astro/few-slots/search',
       taskQueue: 'few-slots',
       args: [{ run: 'few-slots', salt: 'few-slots', policy: scriptedPolicy, search }],
     });
+    await expect.poll(() => waiting('few-slots-sample'), { timeout: 30_000 }).toBe(6);
+    calls.open();
+    await handle.result();
     workers.shutdown();
     await running;
     expect(most.ever).toBe(2);
