@@ -32,7 +32,7 @@ export function readToken(env: NodeJS.ProcessEnv, variable: string): { token?: s
   if (!token) return {};
   if (token.length < shortestToken || !/^[\x21-\x7e]+$/.test(token))
     return {
-      problem: `${variable} must be at least ${shortestToken} characters without spaces, for example of: openssl rand -hex 24`,
+      problem: `${variable} must be at least ${shortestToken} characters without spaces: openssl rand -hex 24 makes one`,
     };
   return { token };
 }
