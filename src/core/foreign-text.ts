@@ -12,6 +12,20 @@ export function printable(text: string): string {
   return text.replace(unprintable, '\ufffd');
 }
 
+/** The text inside a line of Markdown: nothing of it becomes a link, an image, a heading or a cell. */
+export function inMarkdown(text: string): string {
+  return printable(text)
+    .replace(/\s+/g, ' ')
+    .replace(/[\\`*_[\]<>|~]/g, '\\$&');
+}
+
+/** The text as a block of Markdown that shows it letter by letter, whatever fences it has itself. */
+export function asMarkdownBlock(text: string): string {
+  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
+  const fence = '`'.repeat(longest + 1);
+  return `${fence}text\n${printable(text)}\n${fence}`;
+}
+
 /** Shorter ones (`none`, `EMPTY`) are no secrets, and words of ordinary texts. */
 const shortestSecret = 8;
 

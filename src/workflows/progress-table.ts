@@ -1,3 +1,4 @@
+import { asMarkdownBlock, inMarkdown } from '../core/foreign-text.ts';
 import { doneRate, msLeft, tokenRate } from '../core/pace.ts';
 import { isUnderWay, type StageProgress } from '../core/progress.ts';
 
@@ -46,7 +47,7 @@ function cells(stage: StageProgress, nowMs: number): string[] {
     rates.join(', '),
     left === null ? '' : duration(left),
     stage.tokens > 0 ? stage.tokens.toLocaleString('en-US') : '',
-    stage.note?.replaceAll('|', '\\|') ?? '',
+    inMarkdown(stage.note ?? ''),
   ];
 }
 
@@ -95,8 +96,8 @@ function whatToDo(stage: StageProgress): string[] {
   const { what, why, sinceMs, offers, refuses } = stage.attention;
   const since = new Date(sinceMs).toISOString();
   return [
-    `**Needs attention** since ${since}: ${stageTitle(stage)}, ${what}`,
-    `> ${why.replaceAll('\n', '\n> ')}`,
+    `**Needs attention** since ${since}: ${stageTitle(stage)}, ${inMarkdown(what)}`,
+    asMarkdownBlock(why),
     'Send the update `resolve` with one of',
     Object.entries(offers)
       .map(([action, effect]) => `- \`{ "action": "${action}" }\` ${effect}`)

@@ -81,6 +81,19 @@ describe.each(clients)('a server that %s asks', (_, ask) => {
     expect(allOf(error)).not.toContain(key);
     expect(elsewhere.asked).toEqual([]);
   });
+
+  it.each([
+    ['nested a hundred thousand times', `${'['.repeat(100_000)}${']'.repeat(100_000)}`],
+    ['that names prototypes', '{"__proto__": {"polluted": 1}, "constructor": {"prototype": {"polluted": 1}}}'],
+  ])('may send JSON %s: it does no harm', async (_what, body) => {
+    const { baseUrl, asked } = await serve((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(body);
+    });
+    expect(await ask(baseUrl)).not.toBeInstanceOf(RangeError);
+    expect(asked.length).toBeGreaterThan(0);
+    expect(({} as { polluted?: number }).polluted).toBeUndefined();
+  });
 });
 
 describe('an answer', () => {
