@@ -30,6 +30,7 @@ export default defineConfig({
       {
         test: {
           name: 'temporal',
+          globalSetup: ['test/support/shared-bundle.ts'],
           include: ['test/workflows/**/*.test.ts', 'test/replay/**/*.test.ts', 'test/**/*.temporal.test.ts'],
           maxWorkers: 2,
           testTimeout: 60_000,

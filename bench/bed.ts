@@ -1,14 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { NativeConnection, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { NativeConnection } from '@temporalio/worker';
 import type { ActivityDeps } from '../src/activities/deps.ts';
 import { startDevServer } from '../src/cli/dev-server.ts';
 import { startEngine } from '../src/cli/engine.ts';
 import { temporalBinary } from '../src/cli/paths.ts';
 import { lastLines } from '../src/cli/processes.ts';
 import { installRuntime } from '../src/cli/runtime.ts';
-import { bundleWorkflows } from '../src/workers/bundle.ts';
+import { bundleWorkflows, type WorkflowBundle } from '../src/workers/bundle.ts';
 import { createWorkers } from '../src/workers/worker.ts';
 import { findDescendant } from './cpu.ts';
 
@@ -19,7 +19,7 @@ export interface Bed {
   engineUrl: string;
   /** For CPU figures; null where the system does not tell. */
   pids: { server: number | null; engine: number | null };
-  workflowBundle: WorkflowBundleWithSourceMap;
+  workflowBundle: WorkflowBundle;
   /** Runs `body` while workers with these dependencies serve a queue of their own. */
   withWorkers<T>(deps: ActivityDeps, body: (taskQueue: string) => Promise<T>): Promise<T>;
   close(): Promise<void>;

@@ -1,11 +1,12 @@
-import { Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
+import type { WorkflowBundle } from '../src/workers/bundle.ts';
 import { timed } from './clock.ts';
 import { countEvents, type RunHistory } from './histories.ts';
 import type { Rate, ReplayResult } from './report.ts';
 
 /** How fast a worker that lost its cache catches up: the histories through the workflow code again, without a server. */
 export async function measureReplay(
-  workflowBundle: WorkflowBundleWithSourceMap,
+  workflowBundle: WorkflowBundle,
   histories: readonly RunHistory[],
 ): Promise<ReplayResult> {
   const byWorkflow: Record<string, Rate> = {};
@@ -25,7 +26,7 @@ export async function measureReplay(
 }
 
 /** Events replayed. @throws the first error of a replay: the figure of a failed one would mean nothing. */
-async function replay(workflowBundle: WorkflowBundleWithSourceMap, histories: readonly RunHistory[]): Promise<number> {
+async function replay(workflowBundle: WorkflowBundle, histories: readonly RunHistory[]): Promise<number> {
   for await (const { error } of Worker.runReplayHistories({ workflowBundle }, histories)) {
     if (error) throw error;
   }

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataConverter } from '@temporalio/common';
-import { type NativeConnection, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { type NativeConnection, Worker } from '@temporalio/worker';
 import type { ActivityDeps } from '../activities/deps.ts';
 import { createActivities } from '../activities/index.ts';
 import { activityIdentity } from '../observe/activity-identity.ts';
 import type { WorkerTracing } from '../observe/tracing.ts';
-import { buildIdOf, bundleWorkflows } from './bundle.ts';
+import { buildIdOf, bundleWorkflows, type WorkflowBundle } from './bundle.ts';
 import { type Deployment, deploymentOptions } from './deployment.ts';
 
 /** Queue that a pipeline is started on; the others carry it as prefix. */
@@ -40,7 +40,7 @@ export interface WorkersOptions {
   /** Calls of the sampler at once; left out, as many as the bundled engine batches well. */
   sampleSlots?: number;
   /** A bundle made before; tests share one. Otherwise the workflows are bundled now. */
-  workflowBundle?: Pick<WorkflowBundleWithSourceMap, 'code'>;
+  workflowBundle?: WorkflowBundle;
   /** What traces need, where they are on; see `src/observe/tracing.ts`. */
   tracing?: WorkerTracing | undefined;
   /** Left out, these workers take any run. */

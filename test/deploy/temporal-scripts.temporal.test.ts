@@ -29,8 +29,8 @@ describe.skipIf(postgresBin === null)('setup-schema.sh (skipped where there is n
   let postgres: Postgres;
   let schemas: string;
   beforeAll(async () => {
-    postgres = await startPostgres(postgresBin ?? '');
     schemas = mkdtempSync(join(tmpdir(), 'astroflow-schemas-'));
+    postgres = await startPostgres(postgresBin ?? '');
     cpSync('test/fixtures/temporal-schema', schemas, { recursive: true });
   });
   afterAll(async () => {

@@ -27,11 +27,11 @@ import { openServices } from '../../src/services/index.ts';
 import { tokenizerRenderer } from '../../src/services/renderer/tokenizer.ts';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
 import { scriptedWriting } from '../../src/services/text-model/scripted.ts';
-import { bundleWorkflows } from '../../src/workers/bundle.ts';
 import { createWorkers } from '../../src/workers/worker.ts';
 import { type ModelServer, startModelServer } from '../support/model-server.ts';
 import { type Pipeline, startPipeline } from '../support/pipeline.ts';
 import { type Scrape, scrape } from '../support/prometheus.ts';
+import { sharedBundle } from '../support/shared-bundle.ts';
 import { sumsRun } from '../support/sums.ts';
 import { until } from '../support/watch.ts';
 
@@ -114,7 +114,7 @@ beforeAll(async () => {
     namespace: pipeline.env.namespace ?? 'default',
     deps: { store: observeStore(pipeline.store, meter, noTracing), services: observeServices(services, noTracing) },
     taskQueue,
-    workflowBundle: await bundleWorkflows(),
+    workflowBundle: await sharedBundle(),
   });
   const running = workers.run();
   runs = watchOpenRuns(pipeline.client, meter, () => {});

@@ -1,29 +1,24 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import {
-  DefaultLogger,
-  type ReplayResult,
-  Runtime,
-  Worker,
-  type WorkflowBundleWithSourceMap,
-} from '@temporalio/worker';
+import { DefaultLogger, type ReplayResult, Runtime, Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { bundleWorkflows } from '../../src/workers/bundle.ts';
+import type { WorkflowBundle } from '../../src/workers/bundle.ts';
 import * as workflows from '../../src/workflows/index.ts';
 import { largestPayload } from '../support/history.ts';
+import { sharedBundle } from '../support/shared-bundle.ts';
 
 const folder = new URL('./histories/', import.meta.url);
 const histories = readdirSync(folder)
   .filter((name) => name.endsWith('.json'))
   .map((name) => ({ name, history: JSON.parse(readFileSync(new URL(name, folder), 'utf8')) }));
 
-let bundle: WorkflowBundleWithSourceMap;
+let bundle: WorkflowBundle;
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
-  bundle = await bundleWorkflows();
+  bundle = await sharedBundle();
 });
 
-async function replayAll(workflowBundle: WorkflowBundleWithSourceMap): Promise<Map<string, ReplayResult>> {
+async function replayAll(workflowBundle: WorkflowBundle): Promise<Map<string, ReplayResult>> {
   const results = new Map<string, ReplayResult>();
   const all = histories.map(({ name, history }) => ({ workflowId: name, history }));
   for await (const result of Worker.runReplayHistories({ workflowBundle }, all)) results.set(result.workflowId, result);

@@ -12,6 +12,7 @@ import type { ArtifactStore } from '../../src/services/store/store.ts';
 import { bundleWorkflows } from '../../src/workers/bundle.ts';
 import { createWorkers } from '../../src/workers/worker.ts';
 import { type Doubles, openScripted } from './doubles.ts';
+import { sharedBundle } from './shared-bundle.ts';
 
 /** A policy without a model behind it: deterministic texts, hash-chain checkpoints. */
 export const scriptedPolicy = {
@@ -87,7 +88,8 @@ export async function startPipeline(
   });
   const folder = await mkdtemp(join(tmpdir(), 'astroflow-test-'));
   const store = folderStore(folder);
-  const workflowBundle = await bundleWorkflows({ dataConverter });
+  const workflowBundle =
+    dataConverter.failureConverterPath === undefined ? await sharedBundle() : await bundleWorkflows({ dataConverter });
   const scripted = openScripted();
   let queues = 0;
   return {

@@ -1,16 +1,16 @@
-import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Sampler } from '../../src/services/sampler/sampler.ts';
-import { bundleWorkflows } from '../../src/workers/bundle.ts';
+import type { WorkflowBundle } from '../../src/workers/bundle.ts';
 import { createWorkers } from '../../src/workers/worker.ts';
 import { openScripted } from '../support/doubles.ts';
 import { type Pipeline, shortRun, startPipeline } from '../support/pipeline.ts';
+import { sharedBundle } from '../support/shared-bundle.ts';
 
 let pipeline: Pipeline;
-let workflowBundle: WorkflowBundleWithSourceMap;
+let workflowBundle: WorkflowBundle;
 beforeAll(async () => {
   pipeline = await startPipeline();
-  workflowBundle = await bundleWorkflows();
+  workflowBundle = await sharedBundle();
 });
 afterAll(() => pipeline?.close());
 

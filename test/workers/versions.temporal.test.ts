@@ -2,10 +2,9 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
-import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { temporalBinary } from '../../src/cli/paths.ts';
-import { buildIdOf, bundleWorkflows } from '../../src/workers/bundle.ts';
+import { buildIdOf, bundleWorkflows, type WorkflowBundle } from '../../src/workers/bundle.ts';
 import type { Deployment } from '../../src/workers/deployment.ts';
 import { createWorkers } from '../../src/workers/worker.ts';
 import { astroPipeline } from '../../src/workflows/index.ts';
@@ -13,20 +12,21 @@ import { closedSampler } from '../support/closed-sampler.ts';
 import { type Doubles, openScripted } from '../support/doubles.ts';
 import { historyOf } from '../support/history.ts';
 import { type Pipeline, shortRun, startPipeline } from '../support/pipeline.ts';
+import { sharedBundle } from '../support/shared-bundle.ts';
 
 let pipeline: Pipeline;
-let ours: WorkflowBundleWithSourceMap;
-let changed: WorkflowBundleWithSourceMap;
+let ours: WorkflowBundle;
+let changed: WorkflowBundle;
 beforeAll(async () => {
   pipeline = await startPipeline();
   const workflowsPath = fileURLToPath(new URL('../fixtures/changed-workflows.ts', import.meta.url));
-  ours = await bundleWorkflows();
+  ours = await sharedBundle();
   changed = await bundleWorkflows({ workflowsPath });
 });
 afterAll(() => pipeline?.close());
 
 /** Workers of one version, as the processes of a release are. */
-async function deploy(deployment: Deployment, workflowBundle: WorkflowBundleWithSourceMap, doubles: Doubles = {}) {
+async function deploy(deployment: Deployment, workflowBundle: WorkflowBundle, doubles: Doubles = {}) {
   const workers = await createWorkers({
     connection: pipeline.env.nativeConnection,
     namespace: pipeline.env.namespace ?? 'default',
