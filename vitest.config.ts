@@ -4,9 +4,8 @@ import { defineConfig } from 'vitest/config';
  * `unit` needs nothing but this process. `temporal` starts the real dev server. `e2e` adds the real engine.
  * `services` speaks to third-party services in Python environments that `npm run test:services` makes.
  * `browser` opens pages in the Chromium of this machine, and is skipped where there is none.
- * Files of `unit` run two at a time; those of `temporal` three, since they wait for each other's processes more than they
- * compute; all others one by one: models on two cores would only slow each
- * other down.
+ * Files of `unit` run two at a time; those of `temporal` three, since they wait more than they compute; all others one by
+ * one: models on two cores would only slow each other down.
  */
 export default defineConfig({
   test: {
