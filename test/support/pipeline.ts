@@ -70,6 +70,16 @@ export interface Pipeline {
 }
 
 /**
+ * Fairness as `up` and `demo` have it. A queue's tasks are spread over its partitions by chance, and each partition takes
+ * turns by itself: with one, the order can be told.
+ */
+const dynamicConfig = [
+  'matching.enableFairness=true',
+  'matching.numTaskqueueReadPartitions=1',
+  'matching.numTaskqueueWritePartitions=1',
+];
+
+/**
  * A real dev server, a store in a temporary folder, and one workflow bundle for all workers of a test file. Client and
  * workers write payloads by the converter that is given; `install` sets the SDK up for this process.
  */
@@ -82,8 +92,7 @@ export async function startPipeline(
     server: {
       executable: { type: 'existing-path', path: temporalBinary() },
       log: { format: 'json', level: 'error' },
-      // As `up` and `demo` start it.
-      extraArgs: ['--dynamic-config-value', 'matching.enableFairness=true'],
+      extraArgs: dynamicConfig.flatMap((setting) => ['--dynamic-config-value', setting]),
     },
   });
   const folder = await mkdtemp(join(tmpdir(), 'astroflow-test-'));

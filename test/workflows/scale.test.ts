@@ -45,7 +45,7 @@ describe('two runs on one queue', () => {
         await large.result();
         expect(index.written).toHaveLength(backlog + 2);
         const place = index.written.findIndex((name) => name.startsWith(`search/${key}/`));
-        // Behind the page that was under way and those that were handed out already; alone it would be the last.
+        // Behind the page that was under way and those that were handed out already; by their coming it would be the last.
         expect(place).toBeLessThanOrEqual(backlog / 3);
       },
       { store: index.store },
