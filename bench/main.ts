@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir, totalmem } from 'node:os';
-import { join, resolve } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { versions } from '../src/versions.ts';
 import { openBed } from './bed.ts';
 import { measureDecode } from './decode.ts';
 import { measureOrchestration } from './orchestration.ts';
+import { aboutRun, machineLine, say, writeJson } from './record.ts';
 import { measureReplay } from './replay.ts';
 import { type BenchReport, figures, layOut } from './report.ts';
 import { measureSearch } from './search.ts';
@@ -53,15 +53,7 @@ async function main(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'astroflow-bench-'));
   const report: BenchReport = {
     schema: 'astroflow.bench/1',
-    startedAt: new Date().toISOString(),
-    quick: values.quick,
-    machine: {
-      platform: `${process.platform} ${process.arch}`,
-      cpu: cpus()[0]?.model ?? 'unknown',
-      cores: cpus().length,
-      memoryGiB: Math.round(totalmem() / 2 ** 30),
-    },
-    versions: await versions(),
+    ...(await aboutRun(values.quick)),
   };
   try {
     if (wanted.has('verify')) {
@@ -81,10 +73,7 @@ async function main(): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
 
   console.log(`\n${layOut(figures(report))}\n`);
-  const { platform, cpu, cores, memoryGiB } = report.machine;
-  console.log(
-    `${cores} cores (${cpu}), ${memoryGiB} GiB, ${platform}${values.quick ? '; quick: not for the record' : ''}`,
-  );
+  console.log(machineLine(report));
   if (values.json !== undefined) writeJson(values.json, report);
 
   async function onBed(): Promise<void> {
@@ -124,17 +113,6 @@ function positive(name: string, text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1) throw new RangeError(`--${name} is a whole number from 1; not "${text}"`);
   return value;
-}
-
-function say(text: string): void {
-  console.error(`${new Date().toISOString().slice(11, 19)}  ${text}`);
-}
-
-function writeJson(file: string, report: BenchReport): void {
-  const path = resolve(file);
-  mkdirSync(join(path, '..'), { recursive: true });
-  writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`);
-  console.log(`Written to ${path}`);
 }
 
 await main().catch((error) => {

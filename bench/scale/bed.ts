@@ -2,10 +2,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { startDevServer } from '../../src/cli/dev-server.ts';
 import { packageRoot, temporalBinary } from '../../src/cli/paths.ts';
 import { type Child, lastLines, startChild } from '../../src/cli/processes.ts';
+import { bundleWorkflows } from '../../src/workers/bundle.ts';
 import { findDescendant, memoryBytes, readCpuMs } from '../cpu.ts';
 import { addCounts, noCounts, type StoreCounts } from './counted-store.ts';
 import type { ScaleWorkerOptions, WorkerSample } from './worker.ts';
@@ -48,10 +48,7 @@ export async function openScaleBed(options: ScaleBedOptions): Promise<ScaleBed> 
   const database = join(folder, 'temporal.db');
   const artifacts = join(folder, 'artifacts');
   const bundle = join(folder, 'workflows.js');
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)),
-    logger: new DefaultLogger('ERROR'),
-  });
+  const { code } = await bundleWorkflows();
   writeFileSync(bundle, code);
   const logFile = join(folder, 'temporal.log');
   const server = await startDevServer({ binary: temporalBinary(), logFile, database, fairness });

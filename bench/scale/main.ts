@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir, totalmem } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { versions } from '../../src/versions.ts';
+import { aboutRun, machineLine, say, writeJson } from '../record.ts';
 import { layOut } from '../report.ts';
 import { fairnessTable, measureFairness } from './fairness.ts';
 import { measureScale } from './measure.ts';
@@ -41,22 +41,15 @@ async function main(): Promise<void> {
   const [roundsPerActivity = 1] = numbers('rounds-per-activity', values['rounds-per-activity']);
 
   const folder = mkdtempSync(join(tmpdir(), 'astroflow-scale-'));
-  const about = {
-    startedAt: new Date().toISOString(),
-    quick,
-    machine: {
-      platform: `${process.platform} ${process.arch}`,
-      cpu: cpus()[0]?.model ?? 'unknown',
-      cores: cpus().length,
-      memoryGiB: Math.round(totalmem() / 2 ** 30),
-    },
-    versions: await versions(),
+  const about = await aboutRun(quick);
+  const record = (content: unknown) => {
+    if (values.json !== undefined) writeJson(values.json, content);
   };
   try {
     if (values.fairness) {
       const results = await measureFairness(folder, { say });
       console.log(`\n${layOut(fairnessTable(results))}\n`);
-      writeJson(values.json, { schema: 'astroflow.bench-fairness/1', ...about, results });
+      record({ schema: 'astroflow.bench-fairness/1', ...about, results });
     } else {
       const report: ScaleReport = { schema: 'astroflow.bench-scale/1', ...about, results: [] };
       for (const problems of sizes) {
@@ -71,15 +64,14 @@ async function main(): Promise<void> {
       console.log(`\n${layOut(scaleTable(report.results))}\n`);
       const [small, large] = [report.results[0], report.results.at(-1)];
       if (small && large && large.problems > small.problems) console.log(`${layOut(growth(small, large))}\n`);
-      writeJson(values.json, report);
+      record(report);
     }
   } catch (error) {
     console.error(`Logs are in ${folder}`);
     throw error;
   }
   rmSync(folder, { recursive: true, force: true });
-  const { cores, cpu, memoryGiB, platform } = about.machine;
-  console.log(`${cores} cores (${cpu}), ${memoryGiB} GiB, ${platform}${quick ? '; quick: not for the record' : ''}`);
+  console.log(machineLine(about));
 }
 
 function numbers(name: string, text: string): number[] {
@@ -89,18 +81,6 @@ function numbers(name: string, text: string): number[] {
       throw new RangeError(`--${name} takes whole numbers from 1; not "${part}"`);
     return value;
   });
-}
-
-function say(text: string): void {
-  console.error(`${new Date().toISOString().slice(11, 19)}  ${text}`);
-}
-
-function writeJson(file: string | undefined, content: unknown): void {
-  if (file === undefined) return;
-  const path = resolve(file);
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `${JSON.stringify(content, null, 2)}\n`);
-  console.log(`Written to ${path}`);
 }
 
 await main().catch((error) => {

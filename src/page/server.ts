@@ -1,13 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type Listening, listen } from '../services/listen.ts';
 import { cookieFor, loginPage, mayEnter } from './access.ts';
 import { type AnswerSources, answerTo, type PageAnswer } from './answers.ts';
 import { isForUs, routeOf } from './routes.ts';
 
-export interface PageServer {
-  url: string;
-  port: number;
-  close(): Promise<void>;
-}
+export type PageServer = Listening;
 
 /** Of one request: reading a run's store takes a moment, but nobody waits this long. */
 const requestMs = 30_000;
@@ -38,29 +35,16 @@ export interface PageOptions {
 }
 
 /** The live page: read-only, without accounts, on loopback unless told otherwise. Rejects when the port is taken. */
-export function startPage(sources: AnswerSources, options: PageOptions): Promise<PageServer> {
+export async function startPage(sources: AnswerSources, options: PageOptions): Promise<PageServer> {
   const { host = '127.0.0.1' } = options;
   let bound = options.port;
   const server = createServer((request, response) => {
     void respond(request, response, { port: bound, token: options.token }, sources).catch(() => response.destroy());
   });
   server.requestTimeout = requestMs;
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ port: options.port, host }, () => {
-      const address = server.address();
-      if (address !== null && typeof address === 'object') bound = address.port;
-      resolve({
-        url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
-        port: bound,
-        close: () =>
-          new Promise((done) => {
-            server.close(() => done());
-            server.closeAllConnections();
-          }),
-      });
-    });
-  });
+  const listening = await listen(server, { host, port: options.port });
+  bound = listening.port;
+  return listening;
 }
 
 async function respond(

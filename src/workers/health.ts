@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import { listen } from '../services/listen.ts';
 
 export interface HealthServer {
   /** Of `/healthz`. */
@@ -24,19 +25,10 @@ export async function serveHealth(address: string, problem: () => Promise<string
     const found = await problem().catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
     said(found === null ? 200 : 503, found ?? 'ok');
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(new Error(`/healthz cannot be served at ${address}: ${error.message}`)));
-    server.listen({ host, port }, resolve);
+  const { url, close } = await listen(server, { host, port }).catch((error: Error) => {
+    throw new Error(`/healthz cannot be served at ${address}: ${error.message}`);
   });
-  const bound = server.address();
-  return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound !== null && typeof bound === 'object' ? bound.port : port}/healthz`,
-    close: () =>
-      new Promise((done) => {
-        server.close(() => done());
-        server.closeAllConnections();
-      }),
-  };
+  return { url: `${url}/healthz`, close };
 }
 
 function parseAddress(address: string): { host: string; port: number } {

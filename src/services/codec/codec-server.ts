@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { hasBearer, isLoopback } from '../access.ts';
+import { type Listening, listen } from '../listen.ts';
 import type { CodecKey } from './keys.ts';
 import { CodecError, createPayloadCodec } from './payload-codec.ts';
 import { PayloadsError, payloadsFrom, payloadsToJson } from './payloads-json.ts';
@@ -21,10 +22,7 @@ export interface CodecServerOptions {
   token?: string;
 }
 
-export interface CodecServer {
-  url: string;
-  close(): Promise<void>;
-}
+export type CodecServer = Listening;
 
 /**
  * Temporal's codec server protocol, for the UI and the `temporal` CLI: POST /decode and /encode (or with the namespace
@@ -73,21 +71,7 @@ export function startCodecServer(options: CodecServerOptions): Promise<CodecServ
     return { status: 200, body: payloadsToJson(done) };
   }
 
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ port: options.port, host: options.host }, () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : options.port;
-      resolve({
-        url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
-        close: () =>
-          new Promise((done) => {
-            server.close(() => done());
-            server.closeAllConnections();
-          }),
-      });
-    });
-  });
+  return listen(server, options);
 }
 
 interface Answer {

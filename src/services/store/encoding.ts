@@ -17,7 +17,8 @@ export const GZIP_ABOVE_BYTES = 64 * 1024;
 export const MAX_CONTENT_BYTES = 2 ** 31 - 1;
 
 const MAX_NAME_LENGTH = 512;
-const SEGMENT = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$/;
+/** A part of a name between slashes. */
+export const SEGMENT = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$/;
 
 /**
  * Throws unless the name is relative and made of safe segments: no empty one, none that starts with a dot (and so no

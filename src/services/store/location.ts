@@ -1,4 +1,5 @@
 import { ServiceError } from '../errors.ts';
+import { SEGMENT } from './encoding.ts';
 
 export interface S3Location {
   kind: 's3';
@@ -18,7 +19,6 @@ export function isUrl(address: string): boolean {
 }
 
 const bucketName = /^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$/;
-const segment = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$/;
 /** S3 takes keys of 1,024 bytes; an artifact's name has up to 512 of them. */
 const mostPrefix = 500;
 
@@ -36,7 +36,7 @@ export function parseLocation(address: string): StoreLocation {
       : bucketName.test(bucket)
         ? []
         : [`${JSON.stringify(bucket)} is no name of a bucket`]),
-    ...(prefix === '' || (prefix.length <= mostPrefix && prefix.split('/').every((part) => segment.test(part)))
+    ...(prefix === '' || (prefix.length <= mostPrefix && prefix.split('/').every((part) => SEGMENT.test(part)))
       ? []
       : [
           `the prefix must be segments of A-Z, a-z, 0-9, ".", "_", "-" (no leading dot) joined by "/", ` +
